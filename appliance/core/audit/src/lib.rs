@@ -1,0 +1,1 @@
+//! The audit log's records, their hash chain and its verifier.

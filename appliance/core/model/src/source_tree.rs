@@ -1,0 +1,259 @@
+//! The files of one revision, read from Git objects and held in memory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// How much of a repository is read for rendering. Repository content is untrusted.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TreeLimits {
+    /// Number of files.
+    pub files_max: u32,
+    /// Bytes of one file that is kept; a larger one is kept as [`File::TooLarge`].
+    pub file_bytes_max: u64,
+    /// Bytes of all kept files together.
+    pub bytes_max: u64,
+    /// Folders within folders.
+    pub depth_max: u32,
+}
+
+impl Default for TreeLimits {
+    /// Room for a monorepo of manifests. One file: Kubernetes refuses objects over 1.5 MiB, so
+    /// 3 MiB leaves a margin for files that hold several. All files: with 64 MiB a node with
+    /// 1 GiB of memory can hold two trees while it renders.
+    fn default() -> Self {
+        Self {
+            files_max: 50_000,
+            file_bytes_max: 3 * 1024 * 1024,
+            bytes_max: 64 * 1024 * 1024,
+            depth_max: 64,
+        }
+    }
+}
+
+/// One entry of a tree.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum File {
+    /// A regular file and its content.
+    Bytes(Arc<[u8]>),
+    /// A symbolic link: its target as written in Git. The tree's reader has proved that it does
+    /// not leave the repository; see [`SourceTree::insert_link`].
+    Link(String),
+    /// A file over [`TreeLimits::file_bytes_max`]: an error only for who needs it.
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+    },
+    /// A submodule, which Fyr does not follow: an error only for who needs it.
+    Submodule,
+}
+
+/// A path that cannot be in a source tree.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SourceTreeError {
+    /// Absolute, empty, or with `.`, `..`, `.git` or empty components.
+    #[error("{path:?} is not a clean path relative to the repository's root")]
+    BadPath {
+        /// The path.
+        path: String,
+    },
+    /// The link points outside the repository.
+    #[error("{path} is a symbolic link to {target:?}, which leaves the repository")]
+    LinkLeaves {
+        /// Where the link is.
+        path: String,
+        /// What it points to.
+        target: String,
+    },
+    /// Links that lead to each other.
+    #[error("{path} passes through more than {max} symbolic links")]
+    LinkLoop {
+        /// Where resolution began.
+        path: String,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// The files of one revision: immutable, bounded, no link leaves it.
+///
+/// Paths are relative to the root of the repository, with `/` between components, without `.` and
+/// `..`. Folders exist only through the files in them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SourceTree {
+    files: BTreeMap<String, File>,
+}
+
+impl SourceTree {
+    /// Links followed one after the other; Linux stops at 40 as well.
+    pub const LINKS_MAX: usize = 40;
+
+    /// Adds a file, replacing one of the same path.
+    pub fn insert(&mut self, path: &str, file: File) -> Result<(), SourceTreeError> {
+        match file {
+            File::Link(target) => self.insert_link(path, target),
+            file => {
+                self.files.insert(clean(path)?, file);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds a file with content.
+    pub fn insert_bytes(
+        &mut self,
+        path: &str,
+        bytes: impl Into<Arc<[u8]>>,
+    ) -> Result<(), SourceTreeError> {
+        self.insert(path, File::Bytes(bytes.into()))
+    }
+
+    /// Adds a symbolic link, which may not leave the repository.
+    pub fn insert_link(&mut self, path: &str, target: String) -> Result<(), SourceTreeError> {
+        let path = clean(path)?;
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if target.starts_with('/') || join(folder, &target).is_none() {
+            return Err(SourceTreeError::LinkLeaves { path, target });
+        }
+        self.files.insert(path, File::Link(target));
+        Ok(())
+    }
+
+    /// The entry at exactly this path, links not followed.
+    pub fn get(&self, path: &str) -> Option<&File> {
+        self.files.get(path)
+    }
+
+    /// Follows every link on the way to `path`; the answer need not exist.
+    pub fn resolve(&self, path: &str) -> Result<String, SourceTreeError> {
+        let mut rest: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+        let mut done = String::new();
+        let mut links = 0;
+        while let Some(component) = rest.pop() {
+            let bad = || SourceTreeError::BadPath { path: path.to_owned() };
+            let next = join(&done, &component).ok_or_else(bad)?;
+            let Some(File::Link(target)) = self.files.get(&next) else {
+                done = next;
+                continue;
+            };
+            links += 1;
+            if links > Self::LINKS_MAX {
+                let path = path.to_owned();
+                return Err(SourceTreeError::LinkLoop { path, max: Self::LINKS_MAX });
+            }
+            rest.extend(target.split('/').rev().map(str::to_owned));
+        }
+        Ok(done)
+    }
+
+    /// Whether a folder of this path holds anything. The root (`""`) always exists.
+    pub fn is_folder(&self, path: &str) -> bool {
+        path.is_empty() || self.under(path).next().is_some()
+    }
+
+    /// Everything below a folder, in path order; `""` is the root.
+    pub fn under<'a>(&'a self, folder: &str) -> impl Iterator<Item = (&'a str, &'a File)> {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        self.files
+            .range(prefix.clone()..)
+            .take_while(move |(path, _)| path.starts_with(&prefix))
+            .map(|(path, file)| (path.as_str(), file))
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there is no entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Bytes of content held.
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.files.values().map(|file| match file {
+            File::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            File::Link(_) | File::TooLarge { .. } | File::Submodule => 0,
+        });
+        sizes.sum()
+    }
+}
+
+/// Joins `relative` to `folder`, resolving `.` and `..`; `None` if that leaves the root.
+pub fn join(folder: &str, relative: &str) -> Option<String> {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in relative.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+fn clean(path: &str) -> Result<String, SourceTreeError> {
+    let bad = |part: &str| matches!(part, "" | "." | ".." | ".git") || part.contains('\0');
+    if path.split('/').any(bad) {
+        return Err(SourceTreeError::BadPath { path: path.to_owned() });
+    }
+    Ok(path.to_owned())
+}
+
+impl fmt::Display for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "a file of {} bytes", bytes.len()),
+            Self::Link(target) => write!(f, "a link to {target}"),
+            Self::TooLarge { bytes } => write!(f, "a file of {bytes} bytes, over the limit"),
+            Self::Submodule => f.write_str("a submodule"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_are_not_clean_are_refused() {
+        let mut tree = SourceTree::default();
+        for path in ["", "/etc/passwd", "a//b", "a/../b", "./a", "a/.git/config"] {
+            assert!(tree.insert_bytes(path, *b"").is_err(), "{path}");
+        }
+        assert!(tree.is_empty());
+    }
+
+    #[test]
+    fn a_link_that_leaves_the_repository_is_an_error() {
+        let mut tree = SourceTree::default();
+        for target in ["/etc/passwd", "../../x", "../b/../../x"] {
+            let error = tree.insert_link("a/link", target.to_owned()).unwrap_err();
+            assert!(matches!(error, SourceTreeError::LinkLeaves { .. }), "{target}");
+        }
+        tree.insert_link("a/link", "../b".to_owned()).unwrap();
+    }
+
+    #[test]
+    fn links_of_folders_and_files_are_followed_and_loops_end() {
+        let mut tree = SourceTree::default();
+        tree.insert_bytes("base/a.yaml", *b"a").unwrap();
+        tree.insert_link("env/base", "../base".to_owned()).unwrap();
+        tree.insert_link("x", "y".to_owned()).unwrap();
+        tree.insert_link("y", "x".to_owned()).unwrap();
+        assert_eq!(tree.resolve("env/base/a.yaml").unwrap(), "base/a.yaml");
+        assert!(matches!(tree.resolve("x"), Err(SourceTreeError::LinkLoop { .. })));
+    }
+
+    #[test]
+    fn a_folder_is_not_confused_with_a_name_that_begins_alike() {
+        let mut tree = SourceTree::default();
+        tree.insert_bytes("a/1", *b"").unwrap();
+        tree.insert_bytes("a-b/2", *b"").unwrap();
+        assert_eq!(tree.under("a").map(|(path, _)| path).collect::<Vec<_>>(), ["a/1"]);
+        assert!(!tree.is_folder("a/1"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Decides what to change on a cluster, and says how an application stands.

@@ -1,0 +1,1 @@
+//! Turns a source tree into Kubernetes objects: kustomize and plain directories.

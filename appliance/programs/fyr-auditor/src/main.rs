@@ -1,0 +1,3 @@
+//! The daemon that alone writes the audit log.
+
+fn main() {}

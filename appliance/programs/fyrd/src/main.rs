@@ -1,0 +1,3 @@
+//! The daemon that mirrors, renders, plans, applies, watches and heals.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A managed cluster: discover, watch, apply, delete.

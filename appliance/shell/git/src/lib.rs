@@ -1,0 +1,1 @@
+//! Git mirrors: fetch, resolve, read.

@@ -1,0 +1,1 @@
+//! The sockets between the programs, and the audit client.

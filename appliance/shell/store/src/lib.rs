@@ -1,0 +1,1 @@
+//! fyrd's own state in SQLite: inventory, history, operations.

@@ -1,0 +1,1 @@
+//! Real control planes, Git servers and faults for the tests.
