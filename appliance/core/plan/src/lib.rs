@@ -9,4 +9,4 @@ mod steps;
 pub use health::{Health, HealthStatus};
 pub use live::{KindState, LiveObject, LiveState};
 pub use outcome::{Change, ErrorClass, Outcome, StepError, StepOutcome, StepResult};
-pub use steps::{Action, ApplyReason, ClusterName, Plan, Propagation, Step};
+pub use steps::{Action, ApplyReason, ClusterName, Plan, Propagation, Stage, Step};

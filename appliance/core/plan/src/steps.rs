@@ -82,8 +82,17 @@ pub struct Step {
     pub action: Action,
 }
 
-/// Everything the executor will do, in order: the stages one after the other, the steps of a stage
-/// side by side.
+/// Steps that are done side by side.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stage {
+    /// The steps, in the order of their keys.
+    pub steps: Vec<Step>,
+    /// It begins only if every step before it succeeded: the boundary of a sync wave, and prunes.
+    /// Without it a failure holds back nothing but itself.
+    pub needs_success: bool,
+}
+
+/// Everything the executor will do, in order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plan {
     /// The application it is for.
@@ -92,15 +101,14 @@ pub struct Plan {
     pub cluster: ClusterName,
     /// The commit it leads to; `None` for the deletion of an application.
     pub revision: Option<CommitId>,
-    /// Stages of steps. A stage begins when every step before it has ended; a failed step ends
-    /// the plan after its stage.
-    pub stages: Vec<Vec<Step>>,
+    /// The stages. One begins when every step before it has ended.
+    pub stages: Vec<Stage>,
 }
 
 impl Plan {
     /// All steps in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.stages.iter().flatten()
+        self.stages.iter().flat_map(|stage| &stage.steps)
     }
 
     /// Whether there is nothing to do.
@@ -117,8 +125,8 @@ impl Intent for Plan {
         hasher.field(self.cluster.as_bytes());
         hasher.field(self.revision.as_ref().map_or("", CommitId::as_str).as_bytes());
         for stage in &self.stages {
-            hasher.field(b"stage");
-            for step in stage {
+            hasher.field(if stage.needs_success { b"gated" } else { b"stage" });
+            for step in &stage.steps {
                 step.digest_into(&mut hasher);
             }
         }
