@@ -1,5 +1,5 @@
-// Command control-plane is etcd, kube-apiserver, kube-controller-manager and kube-scheduler in one
-// binary, so that the tests build the real programs from one Go module and link them once.
+// Command control-plane is etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl
+// in one binary, so that the tests build the real programs from one Go module and link them once.
 package main
 
 import (
@@ -8,12 +8,13 @@ import (
 
 	etcd "go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
+	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
-const usage = "usage: control-plane etcd|apiserver|controller-manager|scheduler [flags]"
+const usage = "usage: control-plane etcd|apiserver|controller-manager|scheduler|kubectl [flags]"
 
 func main() {
 	if len(os.Args) < 2 {
@@ -31,6 +32,8 @@ func main() {
 		os.Exit(cli.Run(controllermanager.NewControllerManagerCommand()))
 	case "scheduler":
 		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
+	case "kubectl":
+		os.Exit(cli.Run(kubectl.NewDefaultKubectlCommand()))
 	default:
 		fmt.Fprintf(os.Stderr, "control-plane: no program %q\n%s\n", program, usage)
 		os.Exit(2)
