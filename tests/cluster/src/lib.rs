@@ -5,7 +5,8 @@
 //! so several can run at once. What is added is the means to break them: kill, freeze, cut.
 //!
 //! Invariants:
-//! - every process started here dies with the process that started it, however that one ends;
+//! - every program started here dies with the process that started it, however that one ends
+//!   (a session of `sshd` or a `git http-backend` is left to end with its connection);
 //! - every wait has a deadline, and running into it says what was waited for and shows the end of
 //!   the log that explains it;
 //! - [`Kube`] shares no code with the clients under test, so it can witness for or against them.

@@ -84,12 +84,15 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         match arguments.command {
             Command::Up { place, nodes, audit_log } => up(place.dir, nodes, audit_log).await,
             Command::Git { place } => git(&place.dir).await,
         }
-    })
+    });
+    // A build that was given up on is not waited for.
+    runtime.shutdown_background();
+    result
 }
 
 /// Asks for SIGTERM at the parent's death; false when it has died already.

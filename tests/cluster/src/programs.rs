@@ -1,8 +1,8 @@
 //! Finds the programs of a control plane.
 
 use std::env;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 /// Names a folder that holds the programs, in place of building them.
@@ -25,10 +25,10 @@ pub enum ProgramsError {
     #[error("cannot run {BUILD}")]
     Run(#[source] std::io::Error),
     /// The build failed.
-    #[error("{BUILD} failed: {output}")]
+    #[error("{BUILD} ended ({status}); it said why on stderr")]
     Build {
-        /// What it said last.
-        output: String,
+        /// How it ended.
+        status: ExitStatus,
     },
 }
 
@@ -77,11 +77,11 @@ fn locate() -> Result<PathBuf, ProgramsError> {
         }
         return Ok(folder);
     }
-    let built = Command::new(Path::new(BUILD)).output().map_err(ProgramsError::Run)?;
+    // Its progress is for whoever waits for it.
+    let mut command = Command::new(BUILD);
+    let built = command.stderr(Stdio::inherit()).output().map_err(ProgramsError::Run)?;
     if !built.status.success() {
-        return Err(ProgramsError::Build {
-            output: String::from_utf8_lossy(&built.stderr).trim().to_owned(),
-        });
+        return Err(ProgramsError::Build { status: built.status });
     }
     Ok(PathBuf::from(String::from_utf8_lossy(&built.stdout).trim()))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -60,6 +61,29 @@ async fn a_frozen_api_server_accepts_and_does_not_answer_until_it_is_thawed() {
     plane.kube().wait_for("/version", |status, _| status == 200, DEADLINE).await.unwrap();
 }
 
+#[test]
+fn a_control_plane_outlives_the_thread_and_the_runtime_that_started_it() {
+    let run = |future: std::pin::Pin<Box<dyn Future<Output = ControlPlane> + Send>>| {
+        std::thread::spawn(|| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(future)
+        })
+        .join()
+        .unwrap()
+    };
+    let plane =
+        run(Box::pin(async { ControlPlane::start(ControlPlaneOptions::default()).await.unwrap() }));
+    // Its idle connections were those of the runtime that is gone.
+    run(Box::pin(async {
+        let (status, _) = plane.kube().get("/readyz").await.unwrap();
+        assert_eq!(status, 200);
+        plane
+    }));
+}
+
 #[tokio::test]
 async fn all_processes_are_gone_after_the_drop() {
     let options = ControlPlaneOptions { controllers: true, nodes: 1, ..Default::default() };
@@ -77,7 +101,7 @@ async fn all_processes_are_gone_after_the_drop() {
 #[tokio::test]
 async fn a_deployment_becomes_available_on_a_node_that_is_played() {
     let options = ControlPlaneOptions { controllers: true, nodes: 2, ..Default::default() };
-    let plane = ControlPlane::start(options).await.unwrap();
+    let mut plane = ControlPlane::start(options).await.unwrap();
     let labels = json!({"app": "lamp"});
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "lamp"},
@@ -86,9 +110,16 @@ async fn a_deployment_becomes_available_on_a_node_that_is_played() {
             "spec": {"containers": [{"name": "lamp", "image": "lamp:1"}]}}}});
     let path = "/apis/apps/v1/namespaces/default/deployments/lamp";
     plane.kube().apply(path, &deployment).await.unwrap();
+    let available = |count| move |_, object: &Value| object["status"]["availableReplicas"] == count;
+    plane.kube().wait_for(path, available(3), DEADLINE).await.unwrap();
 
-    let available = |_, object: &Value| object["status"]["availableReplicas"] == 3;
-    plane.kube().wait_for(path, available, DEADLINE).await.unwrap();
+    // The controllers must find back to an API server that was gone.
+    plane.kill_api_server();
+    plane.start_api_server().await.unwrap();
+    let scaled = json!({"spec": {"replicas": 5}});
+    plane.kube().patch(path, "application/merge-patch+json", &scaled).await.unwrap();
+    plane.kube().wait_for(path, available(5), DEADLINE).await.unwrap();
+    plane.check().unwrap();
 }
 
 #[tokio::test]
@@ -177,12 +208,12 @@ impl<E: std::error::Error> SourceText for E {
 
 /// A proxy in front of a control plane, and an impatient client that goes through it.
 async fn behind_a_proxy() -> (ControlPlane, Proxy, Kube) {
-    let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
-    let proxy = Proxy::start(plane.address()).unwrap();
+    let plane = ControlPlane::start(ControlPlaneOptions::default()).await.expect("a control plane");
+    let proxy = Proxy::start(plane.address()).expect("a proxy");
     let server = format!("https://{}", proxy.address());
-    let kube = plane.kube_with(&server, &plane.admin(), 2).unwrap();
+    let kube = plane.kube_with(&server, &plane.admin(), 2).expect("a client");
     let kube = kube.with_deadline(Duration::from_secs(1));
-    kube.wait_for("/version", |status, _| status == 200, DEADLINE).await.unwrap();
+    kube.wait_for("/version", |status, _| status == 200, DEADLINE).await.expect("an answer");
     (plane, proxy, kube)
 }
 
@@ -212,25 +243,47 @@ async fn a_delayed_proxy_holds_back_both_directions() {
     assert!(started.elapsed() >= Duration::from_millis(200), "{:?}", started.elapsed());
 }
 
+/// What fails in a round trip says so itself: the error shows the command and what `git` said.
+const STEP: &str = "a step of the round trip";
+
 /// Fills the empty repository at `url` and checks that a clone has it all.
 fn round_trip(url: &str, access: &GitAccess) {
-    let source = Repository::create(url, access.clone()).unwrap();
-    source.write("base/lamp.yaml", "light: red\n").unwrap();
-    source.link("lamp", "base/lamp.yaml").unwrap();
-    let commit = source.commit("Light the lamp").unwrap();
-    source.tag("v1").unwrap();
-    source.push().unwrap();
+    let source = Repository::create(url, access.clone()).expect(STEP);
+    source.write("base/lamp.yaml", "light: red\n").expect(STEP);
+    source.link("lamp", "base/lamp.yaml").expect(STEP);
+    let commit = source.commit("Light the lamp").expect(STEP);
+    source.tag("v1").expect(STEP);
+    source.push().expect(STEP);
 
-    let clone = Repository::clone_from(url, access.clone()).unwrap();
-    assert_eq!(clone.head().unwrap(), commit);
-    assert_eq!(clone.git(["rev-parse", "v1"]).unwrap(), commit);
-    assert_eq!(fs::read_to_string(clone.path().join("lamp")).unwrap(), "light: red\n");
+    let clone = Repository::clone_from(url, access.clone()).expect(STEP);
+    assert_eq!(clone.head().expect(STEP), commit);
+    assert_eq!(clone.git(["rev-parse", "v1"]).expect(STEP), commit);
+    assert_eq!(fs::read_to_string(clone.path().join("lamp")).expect(STEP), "light: red\n");
 
-    source.remove("lamp").unwrap();
-    let commit = source.publish("base/lamp.yaml", "light: green\n", "Turn it green").unwrap();
-    clone.git(["pull", "--quiet"]).unwrap();
-    assert_eq!(clone.head().unwrap(), commit);
+    source.remove("lamp").expect(STEP);
+    let commit = source.publish("base/lamp.yaml", "light: green\n", "Turn it green").expect(STEP);
+    clone.git(["pull", "--quiet"]).expect(STEP);
+    assert_eq!(clone.head().expect(STEP), commit);
     assert!(!clone.path().join("lamp").is_symlink());
+}
+
+/// Lists what is at `url` as a client that knows one host and has one key; else what `git` says.
+fn ls_remote(url: &str, known_hosts: &str, identity: &Path) -> Result<(), String> {
+    let mut known = tempfile::NamedTempFile::new().expect("a file");
+    writeln!(known, "{known_hosts}").expect("a line in it");
+    let ssh = format!(
+        "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none \
+         -o StrictHostKeyChecking=yes -o UserKnownHostsFile='{}' -i '{}'",
+        known.path().display(),
+        identity.display()
+    );
+    let mut command = Command::new("git");
+    command.args(["ls-remote", url]).env("GIT_SSH_COMMAND", ssh);
+    let output = command.output().expect("git runs");
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[test]
@@ -242,6 +295,13 @@ fn git_works_over_ssh_with_the_key_and_not_without() {
     let other = SshGitServer::start(None).unwrap();
     let error = Repository::clone_from(&url, other.access()).unwrap_err();
     assert!(error.to_string().contains("Host key verification failed"), "{error}");
+
+    let error = ls_remote(&url, &server.known_hosts(), &other.identity_path()).unwrap_err();
+    assert!(error.contains("Permission denied"), "{error}");
+    let proxy = Proxy::start(server.address()).unwrap();
+    let (url_at, known) =
+        (server.url_at(proxy.address(), "team/shop.git"), server.known_hosts_at(proxy.address()));
+    ls_remote(&url_at, &known, &server.identity_path()).unwrap();
 
     server.stop();
     assert!(Repository::clone_from(&url, server.access()).is_err());
@@ -283,29 +343,29 @@ fn git_works_over_https_with_the_credentials_and_not_without() {
 
 /// What `/proc` says of the children of `id`.
 fn children(id: u32) -> BTreeSet<u32> {
-    let threads = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    let threads = fs::read_dir(format!("/proc/{id}/task")).expect("the process runs");
     threads
         .flatten()
         .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
         .flat_map(|children| {
-            children.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<u32>>()
+            children.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()
         })
         .collect()
 }
 
 /// Starts the program's `git` command and waits until it prints that it is ready.
 fn start_program(folder: &Path) -> (std::process::Child, Value) {
-    use std::io::{BufRead, BufReader};
     let mut program = Command::new(env!("CARGO_BIN_EXE_fyr-test-cluster"))
         .args(["git", "--with-parent", "--dir"])
         .arg(folder)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap();
+        .expect("the program starts");
     let mut line = String::new();
-    BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (program, serde_json::from_str(&line).unwrap())
+    let output = program.stdout.take().expect("stdout is a pipe");
+    BufReader::new(output).read_line(&mut line).expect("the program prints a line");
+    (program, serde_json::from_str(&line).expect("the line is JSON"))
 }
 
 #[tokio::test]

@@ -145,7 +145,10 @@ impl ControlPlane {
     /// Starts a control plane and waits until it is ready for use: the API server's own checks
     /// pass, and with controllers or nodes, those work too.
     pub async fn start(options: ControlPlaneOptions) -> Result<Self, ControlPlaneError> {
-        let programs = Programs::find()?;
+        // Its answer can take minutes, and the caller may want to give up before.
+        let programs = tokio::task::spawn_blocking(Programs::find)
+            .await
+            .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
         let files = Files::prepare(&options)?;
         let kube = files.kube(CONNECTIONS)?;
         let mut plane = Self {

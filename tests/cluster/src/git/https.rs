@@ -129,7 +129,12 @@ impl HttpsGitServer {
 
     /// `https://127.0.0.1:PORT/NAME`.
     pub fn url(&self, name: &str) -> String {
-        format!("https://{}/{name}", self.address())
+        self.url_at(self.address(), name)
+    }
+
+    /// The URL through a proxy at `address` of loopback, for which the certificate holds too.
+    pub fn url_at(&self, address: SocketAddr, name: &str) -> String {
+        format!("https://{address}/{name}")
     }
 
     /// Where it listens, for a [`crate::Proxy`].

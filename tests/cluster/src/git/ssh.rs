@@ -31,6 +31,7 @@ pub struct SshGitServer {
     process: Option<Process>,
     port: Port,
     user: String,
+    host_key: String,
     repositories: Repositories,
     folder: Folder,
 }
@@ -51,11 +52,11 @@ impl SshGitServer {
         make_key(&folder, "identity")?;
         let authorized = read_public_key(&folder, "identity")?;
         folder.write("authorized_keys", authorized)?;
-        let known = read_public_key(&folder, "host_key")?;
-        folder.write("known_hosts", format!("[127.0.0.1]:{} {known}", port.number()))?;
+        let host_key = read_public_key(&folder, "host_key")?.trim().to_owned();
         let user = User::from_uid(geteuid()).ok().flatten().map(|user| user.name);
         let user = user.unwrap_or_else(|| geteuid().to_string());
-        let mut server = Self { process: None, port, user, repositories, folder };
+        let mut server = Self { process: None, port, user, host_key, repositories, folder };
+        server.folder.write("known_hosts", format!("{}\n", server.known_hosts()))?;
         server.configure()?;
         server.restart()?;
         Ok(server)
@@ -70,12 +71,18 @@ impl SshGitServer {
 
     /// `ssh://USER@127.0.0.1:PORT/FOLDER/NAME`.
     pub fn url(&self, name: &str) -> String {
-        format!("{}/{name}", self.url_base())
+        self.url_at(self.address(), name)
+    }
+
+    /// The URL through a proxy at `address`. Its `known_hosts` line is another:
+    /// [`Self::known_hosts_at`].
+    pub fn url_at(&self, address: SocketAddr, name: &str) -> String {
+        format!("{}/{name}", self.url_base_at(address))
     }
 
     /// What the URLs of all its repositories begin with.
     pub fn url_base(&self) -> String {
-        format!("ssh://{}@{}{}", self.user, self.address(), self.repositories.path().display())
+        self.url_base_at(self.address())
     }
 
     /// Where it listens, for a [`crate::Proxy`].
@@ -104,9 +111,13 @@ impl SshGitServer {
     }
 
     /// The line of that file.
-    pub fn known_hosts(&self) -> Result<String, GitServerError> {
-        let text = self.folder.read("known_hosts")?.unwrap_or_default();
-        Ok(text.trim().to_owned())
+    pub fn known_hosts(&self) -> String {
+        self.known_hosts_at(self.address())
+    }
+
+    /// That line as it must be for a client that goes through a proxy at `address`.
+    pub fn known_hosts_at(&self, address: SocketAddr) -> String {
+        format!("[{}]:{} {}", address.ip(), address.port(), self.host_key)
     }
 
     /// What a `git` client needs to be let in.
@@ -147,6 +158,10 @@ impl SshGitServer {
             thread::sleep(LOOK_PAUSE);
         }
         Ok(())
+    }
+
+    fn url_base_at(&self, address: SocketAddr) -> String {
+        format!("ssh://{}@{address}{}", self.user, self.repositories.path().display())
     }
 
     /// Writes the configuration, with the limits on failed logins lifted: tests fail on purpose.
