@@ -1,0 +1,3 @@
+//! The daemons against real API servers and Git servers.
+
+mod spine;

@@ -1,0 +1,12 @@
+//! What the functional tests and the benchmarks share: a world of a Git server, clusters and the
+//! daemons, all real.
+
+#![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics, and says why")]
+
+mod daemons;
+mod manifests;
+mod world;
+
+pub use daemons::{Daemons, Finished};
+pub use manifests::{Application, cluster_secret, config_map, deployment};
+pub use world::{SharedCluster, World, object_gone, object_until, shared_cluster, shared_kube};
