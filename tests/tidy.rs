@@ -51,6 +51,13 @@ fn sources() -> impl Iterator<Item = (String, String)> {
     })
 }
 
+/// The Rust sources of the appliance.
+fn appliance_sources() -> impl Iterator<Item = (String, String)> {
+    files().into_iter().filter(|(path, _)| {
+        path.starts_with("appliance/") && Path::new(path).extension().is_some_and(|end| end == "rs")
+    })
+}
+
 fn report(rule: &str, broken: &[String]) {
     assert!(broken.is_empty(), "{rule}:\n  {}", broken.join("\n  "));
 }
@@ -127,9 +134,7 @@ fn crates_depend_only_along_the_arrows() {
 
 #[test]
 fn secrets_are_read_only_where_it_was_reviewed() {
-    let exposing: Vec<_> = files()
-        .into_iter()
-        .filter(|(path, _)| path.ends_with(".rs") && path.starts_with("appliance/"))
+    let exposing: Vec<_> = appliance_sources()
         .filter(|(path, _)| path != "appliance/core/model/src/secret.rs")
         .filter(|(path, _)| !EXPOSERS.iter().any(|known| path == known))
         .filter(|(_, text)| text.contains(".expose()") || text.contains(".expose_text()"))
@@ -140,9 +145,7 @@ fn secrets_are_read_only_where_it_was_reviewed() {
 
 #[test]
 fn only_the_audit_client_makes_recorded_values() {
-    let making: Vec<_> = files()
-        .into_iter()
-        .filter(|(path, _)| path.ends_with(".rs") && path.starts_with("appliance/"))
+    let making: Vec<_> = appliance_sources()
         .filter(|(path, _)| !RECORDERS.iter().any(|known| path.starts_with(known)))
         .filter(|(_, text)| text.contains("Recorded::new(") || text.contains("Receipt {"))
         .map(|(path, _)| path)
