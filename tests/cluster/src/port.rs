@@ -10,11 +10,18 @@ use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// First port handed out. Below are the ports that well-known servers use.
 const FIRST: u16 = 12_000;
 /// First port of outgoing connections where the kernel does not say; its default since Linux 2.6.
 const OUTGOING_FIRST: u16 = 32_768;
+/// How long a port of an earlier run is waited for: a killed server gives its port back only when
+/// the kernel has taken all its memory back.
+const KEPT_WITHIN: Duration = Duration::from_secs(2);
+/// Pause between two looks at such a port.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// No port could be had.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +61,23 @@ impl Port {
             .ok_or(PortError::NoneFree { first: FIRST, last })
     }
 
+    /// Takes the port that an earlier run had, if there was one and it is or soon becomes free;
+    /// otherwise any. Blocks for [`KEPT_WITHIN`] at most.
+    pub(crate) fn keep(number: Option<u16>) -> Result<Self, PortError> {
+        let started = Instant::now();
+        while let Some(number) = number
+            && started.elapsed() < KEPT_WITHIN
+        {
+            if let Some(port) = Self::reserve_number(number) {
+                return Ok(port);
+            }
+            thread::sleep(LOOK_PAUSE);
+        }
+        Self::reserve()
+    }
+
     /// Takes port `number`, or nothing when it is taken.
-    pub(crate) fn reserve_number(number: u16) -> Option<Self> {
+    fn reserve_number(number: u16) -> Option<Self> {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, number);
         let mark = UdpSocket::bind(address).ok()?;
         // A server that knows nothing of the marks may have it.

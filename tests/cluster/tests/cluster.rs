@@ -235,6 +235,23 @@ async fn a_cut_proxy_refuses_or_swallows_and_goes_on_once_restored() {
 }
 
 #[tokio::test]
+async fn a_client_opens_no_more_connections_than_it_may_and_uses_them_again() {
+    let (_plane, proxy, kube) = behind_a_proxy().await;
+    proxy.set_delay(Duration::from_millis(10));
+    let requests = (0..12).map(|_| kube.get("/version"));
+    for answer in futures::future::join_all(requests).await {
+        assert_eq!(answer.unwrap().0, 200);
+    }
+    assert_eq!(proxy.accepted(), 2);
+}
+
+#[tokio::test]
+#[should_panic(expected = "waited 50ms for the tide: not so in")]
+async fn waiting_for_what_does_not_come_names_it() {
+    wait_until(Duration::from_millis(50), "the tide", async || false).await;
+}
+
+#[tokio::test]
 async fn a_delayed_proxy_holds_back_both_directions() {
     let (_plane, proxy, kube) = behind_a_proxy().await;
     proxy.set_delay(Duration::from_millis(100));

@@ -157,10 +157,7 @@ fn keep_signing_key(folder: &Folder) -> Result<(), ControlPlaneError> {
 fn keep_ports(folder: &Folder) -> Result<[Port; 3], ControlPlaneError> {
     let kept = folder.read("ports")?.unwrap_or_default();
     let mut kept = kept.split_whitespace().filter_map(|number| number.parse().ok());
-    let mut next = || match kept.next().and_then(Port::reserve_number) {
-        Some(port) => Ok(port),
-        None => Port::reserve(),
-    };
+    let mut next = || Port::keep(kept.next());
     let ports: [Port; 3] = [next()?, next()?, next()?];
     let text = ports.each_ref().map(|port| port.number().to_string()).join(" ");
     folder.write("ports", text)?;

@@ -145,11 +145,15 @@ impl ControlPlane {
     /// Starts a control plane and waits until it is ready for use: the API server's own checks
     /// pass, and with controllers or nodes, those work too.
     pub async fn start(options: ControlPlaneOptions) -> Result<Self, ControlPlaneError> {
-        // Its answer can take minutes, and the caller may want to give up before.
-        let programs = tokio::task::spawn_blocking(Programs::find)
+        // The programs may have to be built, which takes minutes, and the caller may give up before.
+        let preparing = tokio::task::spawn_blocking(move || {
+            let programs = Programs::find()?;
+            let files = Files::prepare(&options)?;
+            Ok::<_, ControlPlaneError>((options, programs, files))
+        });
+        let (options, programs, files) = preparing
             .await
             .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
-        let files = Files::prepare(&options)?;
         let kube = files.kube(CONNECTIONS)?;
         let mut plane = Self {
             clients: Vec::new(),
@@ -394,7 +398,7 @@ impl ControlPlane {
     async fn start_nodes(&mut self) -> Result<(), ControlPlaneError> {
         let arguments = arguments::kwok(&self.files, &self.programs);
         self.start_client("kwok", arguments)?;
-        self.say(&format!("making {} nodes", self.options.nodes));
+        self.say(&format!("making nodes: {}", self.options.nodes));
         for number in 1..=self.options.nodes {
             let name = format!("node-{number}");
             let path = format!("/api/v1/nodes/{name}");

@@ -43,10 +43,7 @@ impl SshGitServer {
         let folder = Folder::open(folder)?;
         let repositories = Repositories::open(&folder)?;
         let kept = folder.read("port")?.and_then(|number| number.trim().parse().ok());
-        let port = match kept.and_then(Port::reserve_number) {
-            Some(port) => port,
-            None => Port::reserve()?,
-        };
+        let port = Port::keep(kept)?;
         folder.write("port", port.number().to_string())?;
         make_key(&folder, "host_key")?;
         make_key(&folder, "identity")?;
