@@ -295,7 +295,10 @@ fn ls_remote(url: &str, known_hosts: &str, identity: &Path) -> Result<(), String
         identity.display()
     );
     let mut command = Command::new("git");
-    command.args(["ls-remote", url]).env("GIT_SSH_COMMAND", ssh);
+    command
+        .args(["ls-remote", url])
+        .env("GIT_SSH_COMMAND", ssh)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null");
     let output = command.output().expect("git runs");
     if output.status.success() {
         return Ok(());
@@ -346,6 +349,7 @@ fn git_works_over_https_with_the_credentials_and_not_without() {
                 .args(["ls-remote", &url])
                 .env("GIT_SSL_CAINFO", server.ca_certificate_path())
                 .env("GIT_TERMINAL_PROMPT", "0")
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
                 .output()
                 .unwrap();
             assert!(!trusting.status.success(), "let in without credentials");
