@@ -173,6 +173,12 @@ pub enum ParseApplicationError {
         /// Why, and what to do.
         why: &'static str,
     },
+    /// More than one of this name: which one counts is anyone's guess.
+    #[error("more than one Application is named {name}")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
     /// Outside the one namespace.
     #[error(
         "Applications outside the namespace {ARGO_NAMESPACE} are not supported: this one is in \

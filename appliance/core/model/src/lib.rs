@@ -1,13 +1,17 @@
 //! What every part of Fyr talks about: objects, revisions, applications, clusters, secrets as
 //! types. Pure data: no clock, no I/O.
 
+mod appliance;
 mod application;
 mod cluster;
 mod digest;
 mod error;
 mod fields;
+mod fleet;
+mod glob;
 mod go_duration;
 mod object;
+mod project;
 mod repo_url;
 mod repository;
 mod revision;
@@ -16,6 +20,9 @@ mod secret_manifest;
 mod source;
 pub mod source_tree;
 
+pub use appliance::{
+    Appliance, FleetSource, ParseApplianceError, PlainText, SecretText, UrlRewrite,
+};
 pub use application::{
     ARGO_GROUP, ARGO_NAMESPACE, Application, Automated, Cascade, ClusterReference, DEFAULT_PROJECT,
     Destination, Info, NamespaceMetadata, ParseApplicationError, Retry, SyncPolicy,
@@ -27,8 +34,14 @@ pub use cluster::{
 pub use digest::{Digest, Hasher, ParseDigestError};
 pub use error::{Blame, Chain};
 pub use fields::{FieldError, Unsupported};
+pub use fleet::{
+    Admission, DestinationError, Fleet, FleetApplication, FleetProblem, InvalidSpec, ProjectError,
+    Repositories, RepositoryAccess, Severity,
+};
+pub use glob::{Glob, ParseGlobError};
 pub use go_duration::{ParseDurationError, parse_go_duration};
 pub use object::{GroupKind, GroupVersionKind, Object, ObjectError, ObjectKey};
+pub use project::{AppProject, ParseProjectError};
 pub use repo_url::{canonical_repo_url, is_file_url};
 pub use repository::{
     GitCredentials, GitTransport, KnownHosts, ParseRepositoryError, RepositoryEntry,
