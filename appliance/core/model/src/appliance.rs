@@ -41,9 +41,9 @@ pub struct FleetSource {
     /// Folder in the repository; `.` is its root.
     pub path: String,
     /// Private key for SSH.
-    pub ssh_private_key: Option<SecretText>,
+    pub ssh_private_key: Option<SecretSource>,
     /// Lines of `known_hosts`.
-    pub known_hosts: Option<PlainText>,
+    pub known_hosts: Option<TextSource>,
     /// User name for HTTPS.
     pub username: Option<String>,
     /// File with the password for HTTPS.
@@ -56,7 +56,7 @@ pub struct FleetSource {
 
 /// A secret: in the document, or in a file it names.
 #[derive(Debug)]
-pub enum SecretText {
+pub enum SecretSource {
     /// The secret.
     Inline(Plaintext),
     /// The file that holds it.
@@ -65,7 +65,7 @@ pub enum SecretText {
 
 /// Text that is no secret: in the document, or in a file it names.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum PlainText {
+pub enum TextSource {
     /// The text.
     Inline(String),
     /// The file that holds it.
@@ -250,16 +250,16 @@ impl FleetSource {
                 let second = "spec.fleet.sshPrivateKeyFile";
                 return Err(ParseApplianceError::Conflict { first, second });
             }
-            (Some(RawSecret(key)), None) => Some(SecretText::Inline(key)),
-            (None, file) => file.map(SecretText::File),
+            (Some(RawSecret(key)), None) => Some(SecretSource::Inline(key)),
+            (None, file) => file.map(SecretSource::File),
         };
         let known_hosts = match (raw.known_hosts, raw.known_hosts_file) {
             (Some(_), Some(_)) => {
                 let (first, second) = ("spec.fleet.knownHosts", "spec.fleet.knownHostsFile");
                 return Err(ParseApplianceError::Conflict { first, second });
             }
-            (Some(lines), None) => Some(PlainText::Inline(lines)),
-            (None, file) => file.map(PlainText::File),
+            (Some(lines), None) => Some(TextSource::Inline(lines)),
+            (None, file) => file.map(TextSource::File),
         };
         if raw.password_file.is_some() && raw.bearer_token_file.is_some() {
             let (first, second) = ("spec.fleet.passwordFile", "spec.fleet.bearerTokenFile");
@@ -374,8 +374,8 @@ mod tests {
         let appliance = Appliance::parse(EXAMPLE).unwrap();
         assert_eq!(appliance.name, "fyr");
         assert_eq!(appliance.fleet.repo_url, "git@gitlab.com:org/fleet.git");
-        assert!(matches!(appliance.fleet.ssh_private_key, Some(SecretText::File(_))));
-        assert!(matches!(appliance.fleet.known_hosts, Some(PlainText::Inline(_))));
+        assert!(matches!(appliance.fleet.ssh_private_key, Some(SecretSource::File(_))));
+        assert!(matches!(appliance.fleet.known_hosts, Some(TextSource::Inline(_))));
         assert_eq!(appliance.secret_files.len(), 2);
         assert_eq!(appliance.poll_interval, Appliance::POLL_DEFAULT);
         assert!(!appliance.allow_file_repositories);
@@ -411,11 +411,26 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_the_wrong_shape_is_located_and_not_quoted() {
+        let cases = [
+            "  fleet: hunter2",
+            "  fleet: {repoURL: 'git@h:x', sshPrivateKey: [hunter2]}",
+            "  fleet: {repoURL: 'git@h:x', sshPrivateKey: \"hunter2}",
+            "  fleet: {repoURL: x}\n  allowFileRepositories: hunter2",
+            "  fleet:\n    sshPrivateKey: |\n      hunter2\n  hunter2\n",
+        ];
+        for spec in cases {
+            let text = message(spec);
+            assert!(text.contains("line ") && !text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_key_in_the_document_becomes_plaintext() {
         let appliance =
             with("  fleet: {repoURL: 'git@h:x', sshPrivateKey: hunter2, knownHosts: 'h k'}")
                 .unwrap();
-        let Some(SecretText::Inline(key)) = &appliance.fleet.ssh_private_key else {
+        let Some(SecretSource::Inline(key)) = &appliance.fleet.ssh_private_key else {
             panic!("no key");
         };
         assert_eq!(key.expose(), b"hunter2");

@@ -28,10 +28,13 @@ use crate::fields::{FieldError, Fields, Unsupported};
 use crate::secret_manifest::{
     SECRET_TYPE_LABEL, SecretManifest, SecretManifestError, check_pem, wipe,
 };
-use crate::{Digest, Object, Plaintext};
+use crate::{Digest, Object, ObjectKey, Plaintext};
 
 /// The address by which Argo CD names the cluster it runs in.
 pub const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
+
+/// The name Argo CD gives that cluster.
+pub const IN_CLUSTER_NAME: &str = "in-cluster";
 
 /// Label or annotation that marks the cluster [`IN_CLUSTER_SERVER`] stands for.
 pub const IN_CLUSTER_MARK: &str = "fyr.dev/in-cluster";
@@ -55,8 +58,8 @@ pub struct ClusterEntry {
     pub project: Option<String>,
     /// Credentials and the way to the API server.
     pub access: Arc<ClusterAccess>,
-    /// The Secret's name.
-    pub secret: String,
+    /// The Secret.
+    pub secret: ObjectKey,
     /// What the operator should know, such as unverified TLS.
     pub warnings: Vec<String>,
     /// Entries without effect.
@@ -230,7 +233,7 @@ impl ClusterEntry {
             project,
             warnings: access.warnings(),
             access: Arc::new(access),
-            secret: secret.name().to_owned(),
+            secret: secret.key(),
             unsupported,
             digest: secret.digest(),
         })

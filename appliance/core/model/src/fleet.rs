@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 pub use self::repositories::{Repositories, RepositoryAccess};
 use crate::application::{Application, ClusterReference, ParseApplicationError};
-use crate::cluster::{ClusterEntry, IN_CLUSTER_MARK, IN_CLUSTER_SERVER};
+use crate::cluster::{ClusterEntry, IN_CLUSTER_MARK, IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
 use crate::fields::Unsupported;
 use crate::project::{AppProject, ParseProjectError};
 use crate::{Chain, ObjectKey};
@@ -230,8 +230,7 @@ impl Fleet {
             ClusterReference::Name(name) => {
                 match self.one_of(name, |cluster| cluster.name == *name)? {
                     Some(cluster) => Ok(cluster),
-                    // Argo CD's own name for it.
-                    None if name == "in-cluster" => self.in_cluster(),
+                    None if name == IN_CLUSTER_NAME => self.in_cluster(),
                     None => {
                         let (name, refused) = (name.clone(), self.refused_clusters.clone());
                         Err(DestinationError::UnknownName { name, refused })
@@ -277,7 +276,7 @@ impl Fleet {
             self.all_clusters().filter(|cluster| cluster.in_cluster).collect();
         match marked[..] {
             [cluster] => self
-                .one_of(IN_CLUSTER_SERVER, |other| other.secret == cluster.secret)?
+                .one_of(IN_CLUSTER_SERVER, |other| other == cluster)?
                 .ok_or_else(|| self.no_in_cluster()),
             [] => Err(self.no_in_cluster()),
             _ => {
@@ -305,7 +304,7 @@ impl Fleet {
             .contested_clusters
             .iter()
             .filter(|cluster| is_meant(cluster))
-            .map(|cluster| cluster.secret.clone())
+            .map(|cluster| cluster.secret.name.clone())
             .collect();
         if !contested.is_empty() {
             let destination = destination.to_owned();
@@ -333,7 +332,7 @@ fn denied_place(
     application: &Application,
 ) -> Option<InvalidSpec> {
     let namespace = &application.destination.namespace;
-    if !project.permits_destination(&cluster.server, &cluster.name, namespace) {
+    if !project.permits_place(cluster, namespace) {
         return Some(InvalidSpec::Place {
             server: cluster.server.clone(),
             namespace: namespace.clone(),

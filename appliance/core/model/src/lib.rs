@@ -21,15 +21,15 @@ mod source;
 pub mod source_tree;
 
 pub use appliance::{
-    Appliance, FleetSource, ParseApplianceError, PlainText, SecretText, UrlRewrite,
+    Appliance, FleetSource, ParseApplianceError, SecretSource, TextSource, UrlRewrite,
 };
 pub use application::{
     ARGO_GROUP, ARGO_NAMESPACE, Application, Automated, Cascade, ClusterReference, DEFAULT_PROJECT,
     Destination, Info, NamespaceMetadata, ParseApplicationError, Retry, SyncPolicy,
 };
 pub use cluster::{
-    BasicLogin, ClientCertificate, ClusterAccess, ClusterEntry, IN_CLUSTER_MARK, IN_CLUSTER_SERVER,
-    ParseClusterError,
+    BasicLogin, ClientCertificate, ClusterAccess, ClusterEntry, IN_CLUSTER_MARK, IN_CLUSTER_NAME,
+    IN_CLUSTER_SERVER, ParseClusterError,
 };
 pub use digest::{Digest, Hasher, ParseDigestError};
 pub use error::{Blame, Chain};

@@ -14,7 +14,7 @@
 //! | `roles`, `sourceNamespaces`, `orphanedResources` | reported as without effect |
 
 use crate::application::{ARGO_GROUP, ARGO_NAMESPACE, DEFAULT_PROJECT};
-use crate::cluster::ClusterEntry;
+use crate::cluster::{ClusterEntry, IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
 use crate::fields::{FieldError, Fields, Unsupported, is_empty};
 use crate::glob::{Glob, ParseGlobError};
 use crate::repo_url::canonical_repo_url;
@@ -96,6 +96,11 @@ struct KindPattern {
     /// Only of cluster-scoped objects; `None` matches all.
     name: Option<Glob>,
 }
+
+/// Longest URL, address or name that is compared with patterns, because comparing takes time in
+/// proportion to it. Longer ones are permitted nowhere: Kubernetes has no name over 253 bytes, and
+/// 2048 is what Git hosts and proxies take for a URL.
+const TEXT_BYTES_MAX: usize = 2048;
 
 /// Guards that Fyr cannot keep. To deploy without them would be to break them.
 const GUARDS: [(&str, &str); 4] = [
@@ -226,6 +231,9 @@ impl AppProject {
     /// Whether applications may take manifests from this repository.
     pub fn permits_source(&self, url: &str) -> bool {
         let canonical = canonical_repo_url(url);
+        if canonical.len() > TEXT_BYTES_MAX {
+            return false;
+        }
         let denied = |pattern: &Pattern| pattern.denies && !pattern.permits(&canonical);
         self.source_repos.iter().any(|pattern| pattern.permits(&canonical))
             && !self.source_repos.iter().any(denied)
@@ -233,10 +241,34 @@ impl AppProject {
 
     /// Whether applications may put objects into this namespace of this cluster. `namespace` is
     /// empty where an application names none.
+    ///
+    /// The marked cluster goes by two names, its own and [`IN_CLUSTER_SERVER`]: either can permit
+    /// it, either can deny it.
+    pub fn permits_place(&self, cluster: &ClusterEntry, namespace: &str) -> bool {
+        let own = (cluster.server.as_str(), cluster.name.as_str());
+        if cluster.in_cluster {
+            self.permits_any(&[own, (IN_CLUSTER_SERVER, IN_CLUSTER_NAME)], namespace)
+        } else {
+            self.permits_any(&[own], namespace)
+        }
+    }
+
+    /// As [`AppProject::permits_place`], for a cluster known by its address and name alone.
     pub fn permits_destination(&self, server: &str, name: &str, namespace: &str) -> bool {
-        let permits = |entry: &DestinationPattern| entry.permits(server, name, namespace);
-        let denies = |entry: &DestinationPattern| entry.denies(server, name, namespace);
-        self.destinations.iter().any(permits) && !self.destinations.iter().any(denies)
+        self.permits_any(&[(server, name)], namespace)
+    }
+
+    fn permits_any(&self, identities: &[(&str, &str)], namespace: &str) -> bool {
+        let texts = identities.iter().flat_map(|(server, name)| [*server, *name]);
+        if texts.chain([namespace]).any(|text| text.len() > TEXT_BYTES_MAX) {
+            return false;
+        }
+        let some = |test: fn(&DestinationPattern, &str, &str, &str) -> bool| {
+            identities.iter().any(|(server, name)| {
+                self.destinations.iter().any(|entry| test(entry, server, name, namespace))
+            })
+        };
+        some(DestinationPattern::permits) && !some(DestinationPattern::denies)
     }
 
     /// Whether applications may use this cluster at all, whatever the namespace: clusters that
@@ -258,7 +290,10 @@ impl AppProject {
         namespaced: bool,
     ) -> Result<(), String> {
         let listed = |list: &[KindPattern]| list.iter().any(|pattern| pattern.matches(kind, name));
-        let permitted = if namespaced {
+        let texts = [kind.group.as_str(), &kind.kind, name];
+        let permitted = if texts.iter().any(|text| text.len() > TEXT_BYTES_MAX) {
+            false
+        } else if namespaced {
             self.namespaced_allowed.as_deref().is_none_or(listed)
                 && !listed(&self.namespaced_denied)
         } else {
@@ -287,7 +322,7 @@ impl AppProject {
         namespaced: bool,
     ) -> Result<(), String> {
         self.permits_object(&key.group_kind(), &key.name, namespaced)?;
-        if namespaced && !self.permits_destination(&cluster.server, &cluster.name, &key.namespace) {
+        if namespaced && !self.permits_place(cluster, &key.namespace) {
             return Err(format!(
                 "namespace {} is not permitted in project '{}'",
                 key.namespace, self.name

@@ -30,7 +30,7 @@ use crate::cluster::ClientCertificate;
 use crate::fields::{FieldError, Fields, Unsupported};
 use crate::repo_url::canonical_repo_url;
 use crate::secret_manifest::{SECRET_TYPE_LABEL, SecretManifest, SecretManifestError, check_pem};
-use crate::{Digest, Object, Plaintext};
+use crate::{Digest, Object, ObjectKey, Plaintext};
 
 /// What a repository Secret is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,8 +60,8 @@ pub struct RepositoryEntry {
     pub credentials: Arc<GitCredentials>,
     /// How to get there and whom to trust.
     pub transport: GitTransport,
-    /// The Secret's name.
-    pub secret: String,
+    /// The Secret.
+    pub secret: ObjectKey,
     /// What the operator should know.
     pub warnings: Vec<String>,
     /// Entries without effect.
@@ -198,7 +198,7 @@ impl RepositoryEntry {
             project,
             credentials: Arc::new(credentials),
             transport,
-            secret: secret.name().to_owned(),
+            secret: secret.key(),
             unsupported,
             digest: secret.digest(),
         })

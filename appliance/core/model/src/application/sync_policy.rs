@@ -93,6 +93,10 @@ impl Default for Retry {
 }
 
 impl Retry {
+    /// Retries of an automated sync whose manifest says nothing of them; Argo CD's number. One
+    /// that was asked for is not tried again by itself.
+    pub const AUTOMATED_LIMIT: u32 = 5;
+
     /// The wait before retry number `retry`, the first being 0.
     pub fn wait(&self, retry: u32) -> Duration {
         let factor = self.factor.checked_pow(retry).unwrap_or(u32::MAX);

@@ -35,7 +35,7 @@ fn a_whole_cluster_secret_is_read() {
         "namespaces": "shop, pay,", "project": "retail",
     })))
     .unwrap();
-    assert_eq!((&*cluster.name, &*cluster.secret), ("europe", "eu-1"));
+    assert_eq!((&*cluster.name, &*cluster.secret.name), ("europe", "eu-1"));
     assert_eq!(cluster.server, "https://10.0.0.1:6443");
     assert_eq!(cluster.namespaces, ["shop", "pay"]);
     assert!(!cluster.cluster_resources && !cluster.in_cluster);

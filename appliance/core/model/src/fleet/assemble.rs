@@ -18,7 +18,10 @@ impl Fleet {
     /// (`secrets`, which are wiped).
     ///
     /// The answer does not depend on the order of the objects.
-    pub fn assemble(objects: Vec<Object>, secrets: Vec<Object>) -> Self {
+    pub fn assemble(mut objects: Vec<Object>, mut secrets: Vec<Object>) -> Self {
+        for list in [&mut objects, &mut secrets] {
+            list.sort_by_cached_key(|object| (object.key(), object.digest()));
+        }
         let mut fleet = Self::default();
         let mut clusters = Vec::new();
         let mut repositories = Vec::new();
@@ -186,7 +189,7 @@ impl Fleet {
         for cluster in clusters {
             if marked > 1 && cluster.in_cluster {
                 let message = format!("more than one cluster is marked {IN_CLUSTER_MARK}");
-                self.error(secret_key(&cluster.secret), &message);
+                self.error(cluster.secret.clone(), &message);
             }
             let name_is_shared = shared_names.contains(&cluster.name);
             if name_is_shared || shared_servers.contains(&cluster.server) {
@@ -195,7 +198,7 @@ impl Fleet {
                     "another cluster Secret has the same {what}; neither is used, since picking \
                      one could deploy to the wrong place"
                 );
-                self.error(secret_key(&cluster.secret), &message);
+                self.error(cluster.secret.clone(), &message);
                 self.contested_clusters.push(cluster);
             } else {
                 self.clusters.insert(cluster.name.clone(), cluster);
@@ -211,8 +214,8 @@ impl Fleet {
         for repository in repositories {
             let secret = repository.secret.clone();
             if let Err(first) = self.repositories.add(repository) {
-                let message = format!("the Secret {first} is for the same URL and project");
-                self.error(secret_key(&secret), &message);
+                let message = format!("{first} is for the same URL and project");
+                self.error(secret, &message);
             }
         }
     }
@@ -241,14 +244,4 @@ fn repeated(values: impl Iterator<Item = String>) -> BTreeSet<String> {
     let mut counts = BTreeMap::new();
     values.for_each(|value| *counts.entry(value).or_insert(0_usize) += 1);
     counts.into_iter().filter(|(_, count)| *count > 1).map(|(value, _)| value).collect()
-}
-
-/// The key of a Secret of the appliance, for messages.
-fn secret_key(name: &str) -> ObjectKey {
-    ObjectKey {
-        group: String::new(),
-        kind: "Secret".to_owned(),
-        namespace: String::new(),
-        name: name.to_owned(),
-    }
 }

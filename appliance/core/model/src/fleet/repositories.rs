@@ -7,7 +7,7 @@ use crate::repo_url::canonical_repo_url;
 use crate::repository::{
     GitCredentials, GitTransport, KnownHosts, RepositoryEntry, RepositoryRole, TlsCertificates,
 };
-use crate::{Digest, Hasher};
+use crate::{Digest, Hasher, ObjectKey};
 
 /// Every repository and credential template of a fleet, with its host keys and authorities.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,7 +55,7 @@ impl Repositories {
 
     /// Adds an entry, unless one of the same URL and project is there; then the error is that
     /// one's Secret.
-    pub(super) fn add(&mut self, entry: RepositoryEntry) -> Result<(), String> {
+    pub(super) fn add(&mut self, entry: RepositoryEntry) -> Result<(), ObjectKey> {
         let map = match entry.role {
             RepositoryRole::Repository => &mut self.entries,
             RepositoryRole::CredentialTemplate => &mut self.templates,

@@ -184,6 +184,32 @@ fn the_in_cluster_address_means_the_marked_cluster() {
 }
 
 #[test]
+fn a_project_that_names_the_in_cluster_address_means_the_marked_cluster_too() {
+    let admitted = |destinations: Value, to: &str| {
+        let spec = json!({"sourceRepos": ["*"], "destinations": destinations});
+        let shop = json!({"project": "p", "destination": {"server": to, "namespace": "shop"}});
+        let objects = vec![application("shop", shop), project("p", spec)];
+        let secrets = vec![marked(europe()), cluster("asia", "https://asia")];
+        let fleet = Fleet::assemble(objects, secrets);
+        fleet.admit(parsed(&fleet, "shop")).is_ok()
+    };
+    let inside = "https://kubernetes.default.svc";
+    let only_inside = json!([{"server": inside, "namespace": "*"}]);
+    assert!(
+        admitted(only_inside.clone(), inside) && admitted(only_inside.clone(), "https://eu:6443")
+    );
+    assert!(!admitted(only_inside, "https://asia"));
+    let by_name = json!([{"name": "in-cluster", "namespace": "shop"}]);
+    assert!(admitted(by_name.clone(), inside) && !admitted(by_name, "https://asia"));
+    let never_inside = json!([
+        {"server": "*", "namespace": "*"}, {"server": format!("!{inside}"), "namespace": "*"},
+    ]);
+    assert!(!admitted(never_inside.clone(), inside));
+    assert!(!admitted(never_inside.clone(), "https://eu:6443"), "by its other name neither");
+    assert!(admitted(never_inside, "https://asia"));
+}
+
+#[test]
 fn an_unknown_destination_is_named_with_the_secrets_that_could_not_be_read() {
     let to = |destination: Value| application("shop", json!({"destination": destination}));
     let fleet = Fleet::assemble(
@@ -381,5 +407,5 @@ fn of_two_secrets_for_one_repository_the_first_by_name_counts() {
     let fleet = Fleet::assemble(Vec::new(), vec![entry("b"), entry("a")]);
     let access = fleet.repository("https://git.example.com/x", "default");
     assert_eq!(access.credentials.username.as_deref(), Some("a"));
-    assert_eq!(errors(&fleet), ["Secret b: the Secret a is for the same URL and project"]);
+    assert_eq!(errors(&fleet), ["Secret b: Secret a is for the same URL and project"]);
 }

@@ -33,6 +33,15 @@ fn the_project_of_nobody_permits_everything() {
 }
 
 #[test]
+fn texts_too_long_to_compare_are_permitted_nowhere() {
+    let project = AppProject::permit_all();
+    let long = "a".repeat(TEXT_BYTES_MAX + 1);
+    assert!(!project.permits_source(&format!("https://git.example.com/{long}")));
+    assert!(!project.permits_destination("https://any", "any", &long));
+    assert!(project.permits_object(&deployment(), &long, true).is_err());
+}
+
+#[test]
 fn an_empty_project_permits_no_source_no_destination_and_nothing_cluster_scoped() {
     for spec in [json!({}), json!(null)] {
         let project = project(&spec);
