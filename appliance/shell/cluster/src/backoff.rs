@@ -21,7 +21,7 @@ impl Backoff {
     pub(crate) fn next(&mut self) -> Duration {
         let wait = self.next;
         self.next = (wait * 2).min(self.longest);
-        wait - jitter(wait / 4)
+        wait.saturating_sub(jitter(wait / 4))
     }
 
     pub(crate) fn reset(&mut self) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fyr_model::{ClusterAccess, ClusterEntry};
-use http::{HeaderName, HeaderValue, Uri, header};
+use http::{HeaderValue, Uri, header};
 use kube::Config;
 use kube::client::ClientBuilder;
 use rustls_pki_types::CertificateDer;
@@ -99,7 +99,7 @@ fn config(entry: &ClusterEntry) -> Result<Config, ConnectError> {
     config.disable_compression = true;
     config.accept_invalid_certs = access.insecure;
     config.tls_server_name.clone_from(&access.tls_server_name);
-    let user_agent = (HeaderName::from(header::USER_AGENT), HeaderValue::from_static(USER_AGENT));
+    let user_agent = (header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     config.headers.push(user_agent);
     if let Some(pem) = &access.ca_pem {
         let authorities: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem)

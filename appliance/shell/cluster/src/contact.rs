@@ -122,7 +122,7 @@ impl Contact {
         let mut state = self.state.subscribe();
         let connected = |state: &Connectivity| matches!(state, Connectivity::Connected { .. });
         if state.wait_for(connected).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

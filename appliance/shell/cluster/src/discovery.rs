@@ -268,7 +268,8 @@ struct GroupMetadata {
 
 #[derive(Deserialize)]
 struct Version {
-    version: String,
+    #[serde(rename = "version")]
+    name: String,
     #[serde(default)]
     resources: Vec<Offer>,
     #[serde(default)]
@@ -303,7 +304,7 @@ impl GroupList {
             for version in group.versions {
                 if version.freshness == "Stale" && version.resources.is_empty() {
                     let known = previous.iter().filter(|resource| {
-                        resource.gvk.group == group_name && resource.gvk.version == version.version
+                        resource.gvk.group == group_name && resource.gvk.version == version.name
                     });
                     resources.extend(known.cloned());
                 }
@@ -315,7 +316,7 @@ impl GroupList {
                     resources.push(Resource {
                         gvk: GroupVersionKind {
                             group: group_name.clone(),
-                            version: version.version.clone(),
+                            version: version.name.clone(),
                             kind,
                         },
                         plural: offer.resource,

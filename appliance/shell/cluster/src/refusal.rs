@@ -50,20 +50,20 @@ fn classify(status: &Status, key: &ObjectKey) -> ErrorClass {
     if message.contains("failed calling webhook") {
         return ErrorClass::Transient;
     }
+    if names_another_object(status) {
+        return ErrorClass::Stale;
+    }
     match status.code {
-        401 => ErrorClass::Forbidden,
         403 if is_terminating(status) => ErrorClass::NoNamespace,
-        403 if is_missing_right(message) => ErrorClass::Forbidden,
-        // What is left of 403 is said by admission: quotas, limit ranges, pod security.
-        403 => ErrorClass::Denied,
+        // What else is 403 is said by admission: quotas, limit ranges, pod security.
+        403 if !is_missing_right(message) => ErrorClass::Denied,
+        401 | 403 => ErrorClass::Forbidden,
         404 => absent(status, key),
         409 => ErrorClass::Stale,
-        422 if names_another_object(status) => ErrorClass::Stale,
         422 if immutable::is_cause(status) => ErrorClass::Immutable,
         408 | 429 => ErrorClass::Transient,
         // A manifest that does not fit the kind's schema is reported as an internal error.
-        500 if message.contains("failed to create typed patch object") => ErrorClass::Invalid,
-        500.. => ErrorClass::Transient,
+        500.. if !message.contains("failed to create typed patch object") => ErrorClass::Transient,
         _ => ErrorClass::Invalid,
     }
 }
@@ -190,12 +190,113 @@ mod tests {
 
     use super::*;
 
+    /// Code, reason, message and details as API servers send them, and what they mean.
+    const REFUSALS: &[(u16, &str, &str, &str, ErrorClass)] = &[
+        (401, "Unauthorized", "Unauthorized", "{}", ErrorClass::Forbidden),
+        (
+            403,
+            "Forbidden",
+            r#"deployments.apps "web" is forbidden: User "fyr" cannot patch resource "deployments" in API group "apps" in the namespace "shop""#,
+            "{}",
+            ErrorClass::Forbidden,
+        ),
+        (
+            403,
+            "Forbidden",
+            r#"pods "web" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"#,
+            "{}",
+            ErrorClass::Denied,
+        ),
+        (
+            403,
+            "Forbidden",
+            r#"configmaps "web" is forbidden: unable to create new content in namespace shop because it is being terminated"#,
+            r#"{"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}"#,
+            ErrorClass::NoNamespace,
+        ),
+        (
+            403,
+            "Forbidden",
+            r#"admission webhook "policy.example" denied the request: no"#,
+            "{}",
+            ErrorClass::Denied,
+        ),
+        (
+            422,
+            "Invalid",
+            "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+            "{}",
+            ErrorClass::Denied,
+        ),
+        (
+            500,
+            "InternalError",
+            r#"Internal error occurred: failed calling webhook "policy.example": failed to call webhook: connection refused"#,
+            "{}",
+            ErrorClass::Transient,
+        ),
+        (
+            404,
+            "NotFound",
+            r#"namespaces "shop" not found"#,
+            r#"{"kind": "namespaces", "name": "shop"}"#,
+            ErrorClass::NoNamespace,
+        ),
+        (
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+            "{}",
+            ErrorClass::NoSuchKind,
+        ),
+        (
+            404,
+            "NotFound",
+            r#"deployments.apps "web" not found"#,
+            r#"{"kind": "deployments", "name": "web"}"#,
+            ErrorClass::Stale,
+        ),
+        (409, "Conflict", "the UID in the precondition", "{}", ErrorClass::Stale),
+        (
+            422,
+            "Invalid",
+            "invalid",
+            r#"{"causes": [{"field": "metadata.uid", "message": "field is immutable"}]}"#,
+            ErrorClass::Stale,
+        ),
+        (
+            422,
+            "Invalid",
+            "invalid",
+            r#"{"causes": [{"field": "spec.selector", "message": "x: field is immutable"}]}"#,
+            ErrorClass::Immutable,
+        ),
+        (
+            422,
+            "Invalid",
+            "invalid",
+            r#"{"causes": [{"field": "spec.replicas", "message": "must be a number"}]}"#,
+            ErrorClass::Invalid,
+        ),
+        (429, "TooManyRequests", "slow down", "{}", ErrorClass::Transient),
+        (503, "ServiceUnavailable", "starting", "{}", ErrorClass::Transient),
+        (
+            500,
+            "",
+            "failed to create typed patch object (shop/web; apps/v1): .spec.foo: field not declared in schema",
+            "{}",
+            ErrorClass::Invalid,
+        ),
+        (400, "BadRequest", "strict decoding error", "{}", ErrorClass::Invalid),
+        (413, "RequestEntityTooLarge", "too large", "{}", ErrorClass::Invalid),
+    ];
+
     fn key(kind: &str) -> ObjectKey {
         let [group, kind, namespace, name] = ["", kind, "shop", "web"].map(str::to_owned);
         ObjectKey { group, kind, namespace, name }
     }
 
-    fn refusal(code: u16, reason: &str, message: &str, details: Value) -> RequestError {
+    fn refusal(code: u16, reason: &str, message: &str, details: &Value) -> RequestError {
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure",
             "code": code, "reason": reason, "message": message, "details": details,
@@ -203,133 +304,29 @@ mod tests {
         RequestError::Refused(serde_json::from_value(status).unwrap())
     }
 
-    fn class(code: u16, reason: &str, message: &str, details: Value) -> ErrorClass {
-        step_error(&refusal(code, reason, message, details), &key("Deployment")).class
-    }
-
     #[test]
     fn a_class_follows_from_what_the_api_server_says_and_not_from_its_code() {
-        let none = || json!({});
-        let causes = |field: &str, message: &str| {
-            json!({"causes": [
-                {"field": field, "message": message, "reason": "FieldValueInvalid"},
-            ]})
-        };
-        let cases = [
-            (401, "Unauthorized", "Unauthorized", none(), ErrorClass::Forbidden),
-            (
-                403,
-                "Forbidden",
-                r#"deployments.apps "web" is forbidden: User "fyr" cannot patch resource "deployments" in API group "apps" in the namespace "shop""#,
-                none(),
-                ErrorClass::Forbidden,
-            ),
-            (
-                403,
-                "Forbidden",
-                r#"pods "web" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"#,
-                none(),
-                ErrorClass::Denied,
-            ),
-            (
-                403,
-                "Forbidden",
-                r#"configmaps "web" is forbidden: unable to create new content in namespace shop because it is being terminated"#,
-                json!({"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}),
-                ErrorClass::NoNamespace,
-            ),
-            (
-                403,
-                "Forbidden",
-                r#"admission webhook "policy.example" denied the request: no"#,
-                none(),
-                ErrorClass::Denied,
-            ),
-            (
-                422,
-                "Invalid",
-                "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
-                none(),
-                ErrorClass::Denied,
-            ),
-            (
-                500,
-                "InternalError",
-                r#"Internal error occurred: failed calling webhook "policy.example": failed to call webhook: connection refused"#,
-                none(),
-                ErrorClass::Transient,
-            ),
-            (
-                404,
-                "NotFound",
-                r#"namespaces "shop" not found"#,
-                json!({"kind": "namespaces", "name": "shop"}),
-                ErrorClass::NoNamespace,
-            ),
-            (
-                404,
-                "NotFound",
-                "the server could not find the requested resource",
-                none(),
-                ErrorClass::NoSuchKind,
-            ),
-            (
-                404,
-                "NotFound",
-                r#"deployments.apps "web" not found"#,
-                json!({"kind": "deployments", "name": "web"}),
-                ErrorClass::Stale,
-            ),
-            (409, "Conflict", "the UID in the precondition", none(), ErrorClass::Stale),
-            (
-                422,
-                "Invalid",
-                "invalid",
-                causes("metadata.uid", "field is immutable"),
-                ErrorClass::Stale,
-            ),
-            (
-                422,
-                "Invalid",
-                "invalid",
-                causes("spec.selector", "Invalid value: {}: field is immutable"),
-                ErrorClass::Immutable,
-            ),
-            (
-                422,
-                "Invalid",
-                "invalid",
-                causes("spec.replicas", "Invalid value: -1: must be greater than or equal to 0"),
-                ErrorClass::Invalid,
-            ),
-            (429, "TooManyRequests", "slow down", none(), ErrorClass::Transient),
-            (503, "ServiceUnavailable", "starting", none(), ErrorClass::Transient),
-            (
-                500,
-                "",
-                "failed to create typed patch object (shop/web; apps/v1): .spec.foo: field not declared in schema",
-                none(),
-                ErrorClass::Invalid,
-            ),
-            (400, "BadRequest", "strict decoding error", none(), ErrorClass::Invalid),
-            (413, "RequestEntityTooLarge", "too large", none(), ErrorClass::Invalid),
-        ];
-        for (code, reason, message, details, expected) in cases {
-            assert_eq!(class(code, reason, message, details), expected, "{code} {message}");
+        for (code, reason, message, details, expected) in REFUSALS {
+            let details = serde_json::from_str(details).unwrap();
+            let error = refusal(*code, reason, message, &details);
+            let class = step_error(&error, &key("Deployment")).class;
+            assert_eq!(class, *expected, "{code} {message}");
         }
     }
 
     #[test]
     fn what_never_reached_the_cluster_is_unreachable_and_what_it_did_not_answer_is_transient() {
-        let class = |error: RequestError| step_error(&error, &key("Service")).class;
         let reason = || "connection refused".to_owned();
-        let broken = RequestError::Connection { reason: reason() };
-        assert_eq!(class(broken), ErrorClass::Unreachable);
-        let open = RequestError::CircuitOpen { reason: reason() };
-        assert_eq!(class(open), ErrorClass::Unreachable);
-        let late = RequestError::Deadline(std::time::Duration::from_secs(30));
-        assert_eq!(class(late), ErrorClass::Transient);
-        assert_eq!(class(RequestError::Gateway { code: 502 }), ErrorClass::Transient);
+        let late = std::time::Duration::from_secs(30);
+        let cases = [
+            (RequestError::Connection { reason: reason() }, ErrorClass::Unreachable),
+            (RequestError::CircuitOpen { reason: reason() }, ErrorClass::Unreachable),
+            (RequestError::Deadline(late), ErrorClass::Transient),
+            (RequestError::Gateway { code: 502 }, ErrorClass::Transient),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(step_error(&error, &key("Service")).class, expected, "{error}");
+        }
     }
 
     #[test]
@@ -341,18 +338,14 @@ mod tests {
         }]});
         let whole = "Secret \"web\" is invalid: data.password: Invalid value: \"hunter2\"";
         for code in [400, 422, 500] {
-            let error = refusal(code, "Invalid", whole, details.clone());
+            let error = refusal(code, "Invalid", whole, &details);
             let shown = step_error(&error, &key("Secret")).message;
             assert!(!shown.contains("hunter2"), "{shown}");
             assert!(shown.contains("data.password"), "{shown}");
         }
-        let denial = refusal(
-            403,
-            "Forbidden",
-            "admission webhook \"p\" denied the request: hunter2 is weak",
-            json!({}),
-        );
-        assert!(!step_error(&denial, &key("Secret")).message.contains("hunter2"));
+        let denial = "admission webhook \"p\" denied the request: hunter2 is weak";
+        let error = refusal(403, "Forbidden", denial, &json!({}));
+        assert!(!step_error(&error, &key("Secret")).message.contains("hunter2"));
     }
 
     #[test]
@@ -363,7 +356,7 @@ mod tests {
             {"field": "spec.replicas", "reason": "FieldValueInvalid",
              "message": "Invalid value: -1: must be greater than or equal to 0"},
         ]});
-        let error = refusal(422, "Invalid", "whole", details);
+        let error = refusal(422, "Invalid", "whole", &details);
         assert_eq!(
             step_error(&error, &key("Deployment")).message,
             "spec.selector: Invalid value: field is immutable; \
@@ -373,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_message_is_cut_between_characters() {
-        let error = refusal(400, "BadRequest", &"ü".repeat(5_000), json!({}));
+        let error = refusal(400, "BadRequest", &"ü".repeat(5_000), &json!({}));
         let shown = step_error(&error, &key("Deployment")).message;
         assert_eq!(shown.chars().count(), MESSAGE_CHARS_MAX + 1);
     }

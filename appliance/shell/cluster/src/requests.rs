@@ -245,19 +245,15 @@ pub(crate) fn with_body(
     Ok(request)
 }
 
-/// The whole error chain on one line, each cause once: hyper's outermost text says only that there
-/// was an error.
+/// What broke a connection, in the words of the innermost cause: the outer ones say only that
+/// something did.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 pub(crate) fn connection(error: kube::Error) -> RequestError {
-    let mut reason = String::new();
-    let mut cause: Option<&dyn Error> = Some(&error);
-    while let Some(error) = cause {
-        // Some libraries repeat their cause in their own text: the innermost says it best.
-        cause = error.source();
-        if cause.is_none() {
-            reason = error.to_string();
-        }
+    let mut innermost: &dyn Error = &error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
     }
-    RequestError::Connection { reason }
+    RequestError::Connection { reason: innermost.to_string() }
 }
 
 async fn collect(body: Body, limit: usize) -> Result<Vec<u8>, RequestError> {

@@ -121,36 +121,35 @@ impl Work<'_> {
 
     /// Moves the fields of the managers that are adopted to us.
     async fn adopt(&self, path: &str, uid: Option<&str>) -> Result<(), StepError> {
-        let mut tries = 1;
-        loop {
-            let answer = match self.metadata(path).await {
-                Ok(answer) => answer,
-                Err(error) if is_absent(&error) => return Ok(()),
-                Err(error) => return Err(self.error(&error)),
-            };
-            let found = metadata(&answer.body)
-                .map_err(|error| self.error(&RequestError::Malformed(error)))?;
-            if uid.is_some_and(|uid| uid != found.uid) {
-                let message = "another object has taken its place".to_owned();
-                return Err(StepError { class: ErrorClass::Stale, message });
+        for _ in 1..ADOPTIONS_MAX {
+            match self.adopt_once(path, uid).await {
+                // Somebody changed it between our reading and our writing, or it is another one.
+                Err(error) if error.class == ErrorClass::Stale => {}
+                ended => return ended,
             }
-            let patch = adoption_patch(&found.managed_fields, &found.resource_version);
-            let Some(patch) = patch else { return Ok(()) };
-            let patch = patch.to_string().into_bytes();
-            let path = format!("{path}?fieldManager={FIELD_MANAGER}");
-            let sent = self
-                .send(|| with_body(Method::PATCH, &path, JSON_PATCH, METADATA, patch.clone()))
-                .await;
-            let error = match sent {
-                Ok(_) => return Ok(()),
-                Err(error) => self.error(&error),
-            };
-            // Somebody changed it between our reading and our writing.
-            if error.class != ErrorClass::Stale || tries == ADOPTIONS_MAX {
-                return Err(error);
-            }
-            tries += 1;
         }
+        self.adopt_once(path, uid).await
+    }
+
+    async fn adopt_once(&self, path: &str, uid: Option<&str>) -> Result<(), StepError> {
+        let answer = match self.metadata(path).await {
+            Ok(answer) => answer,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(self.error(&error)),
+        };
+        let found =
+            metadata(&answer.body).map_err(|error| self.error(&RequestError::Malformed(error)))?;
+        if uid.is_some_and(|uid| uid != found.uid) {
+            let message = "another object has taken its place".to_owned();
+            return Err(StepError { class: ErrorClass::Stale, message });
+        }
+        let Some(owners) = adoption_patch(&found.managed_fields, &found.resource_version) else {
+            return Ok(());
+        };
+        let owners = owners.to_string().into_bytes();
+        let target = format!("{path}?fieldManager={FIELD_MANAGER}");
+        let request = || with_body(Method::PATCH, &target, JSON_PATCH, METADATA, owners.clone());
+        self.send(request).await.map(drop).map_err(|error| self.error(&error))
     }
 
     /// Reads the object's metadata.

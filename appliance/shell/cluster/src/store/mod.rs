@@ -81,10 +81,7 @@ impl Store {
                 state.objects.insert(key.clone(), live.clone());
             }
             let kind = key.group_kind();
-            if !state.kinds.contains_key(&kind) {
-                let known = self.kinds.state(&kind);
-                state.kinds.insert(kind, known);
-            }
+            state.kinds.entry(kind).or_insert_with_key(|kind| self.kinds.state(kind));
         }
         state
     }
