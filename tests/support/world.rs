@@ -99,7 +99,7 @@ impl World {
             "urlRewrites": [
                 {"base": format!("{}/org/", git.url_base()), "insteadOf": WRITTEN_URL},
             ],
-            "secrets": ["secrets.yaml"],
+            "secrets": {"files": ["secrets.yaml"]},
         });
         let secrets = vec![credentials];
         Self { daemons, git, fleet, infra, secrets, settings, folder }
