@@ -62,10 +62,16 @@ fn classify(status: &Status, key: &ObjectKey) -> ErrorClass {
         409 => ErrorClass::Stale,
         422 if immutable::is_cause(status) => ErrorClass::Immutable,
         408 | 429 => ErrorClass::Transient,
-        // A manifest that does not fit the kind's schema is reported as an internal error.
-        500.. if !message.contains("failed to create typed patch object") => ErrorClass::Transient,
+        500.. if !is_misfit(message) => ErrorClass::Transient,
         _ => ErrorClass::Invalid,
     }
+}
+
+/// A manifest that does not fit the schema of its kind: server-side apply answers 500 without a
+/// reason.
+fn is_misfit(message: &str) -> bool {
+    message.starts_with("failed to create typed patch object")
+        || message.starts_with("failed to convert new object")
 }
 
 fn is_denial(message: &str) -> bool {
@@ -140,8 +146,12 @@ fn secret_message(status: &Status) -> String {
         .collect();
     let why = if is_denial(&status.message) {
         "denied by admission"
+    } else if status.message.contains("illegal base64 data") {
+        "a value is not base64"
+    } else if let Some(field) = misfit_field(&status.message) {
+        return format!("the Secret was refused: {field} has the wrong type");
     } else if status.reason.is_empty() {
-        "not valid"
+        "it is not valid"
     } else {
         &status.reason
     };
@@ -149,6 +159,16 @@ fn secret_message(status: &Status) -> String {
         [] => format!("the Secret was refused: {why}"),
         fields => format!("the Secret was refused: {why} ({})", fields.join("; ")),
     }
+}
+
+/// The field of a misfit: `failed to create typed patch object (…): .data.a: expected string, …`.
+fn misfit_field(message: &str) -> Option<&str> {
+    if !is_misfit(message) {
+        return None;
+    }
+    let (_, rest) = message.split_once("): ")?;
+    let (field, _) = rest.split_once(": expected ")?;
+    field.starts_with('.').then_some(field)
 }
 
 /// Cuts the value out of `Invalid value: VALUE: why`, unless it is short and plain.
@@ -171,6 +191,7 @@ fn is_plain(value: &str) -> bool {
 /// Cuts everything from the first `{` on that opens a quoted object: Go prints whole structures
 /// into some messages.
 fn without_structures(text: &str) -> String {
+    let text = text.split(", got &value.").next().unwrap_or(text);
     match text.find(['{', '\n']) {
         Some(at) => format!("{}…", text.get(..at).unwrap_or_default().trim_end()),
         None => text.to_owned(),
@@ -287,6 +308,13 @@ mod tests {
             "{}",
             ErrorClass::Invalid,
         ),
+        (
+            500,
+            "",
+            "failed to convert new object (/key; /v1, Kind=Secret) to proper version: illegal base64 data at input byte 3",
+            "{}",
+            ErrorClass::Invalid,
+        ),
         (400, "BadRequest", "strict decoding error", "{}", ErrorClass::Invalid),
         (413, "RequestEntityTooLarge", "too large", "{}", ErrorClass::Invalid),
     ];
@@ -346,6 +374,19 @@ mod tests {
         let denial = "admission webhook \"p\" denied the request: hunter2 is weak";
         let error = refusal(403, "Forbidden", denial, &json!({}));
         assert!(!step_error(&error, &key("Secret")).message.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named_by_its_field_and_not_shown() {
+        let text = "failed to create typed patch object (/key; /v1, Kind=Secret): .data.p: \
+                    expected string, got &value.valueUnstructured{Value:\"hunter2\"}";
+        let error = refusal(500, "", text, &json!({}));
+        assert_eq!(
+            step_error(&error, &key("Secret")).message,
+            "the Secret was refused: .data.p has the wrong type",
+        );
+        let shown = step_error(&error, &key("ConfigMap")).message;
+        assert!(shown.ends_with(".data.p: expected string"), "{shown}");
     }
 
     #[test]
