@@ -65,12 +65,10 @@ pub(crate) fn fetch_error(
         FailureKind::HttpStatus(500..) | FailureKind::Unreachable => {
             FetchError::Unreachable { address, source: said() }
         }
-        FailureKind::RemoteOverLimit { what, max } => {
-            FetchError::OverLimit { address, what, max, source: said() }
-        }
+        FailureKind::RemoteOverLimit { what, max } => FetchError::OverLimit { address, what, max },
         FailureKind::OtherHash => FetchError::OtherHash { address, source: said() },
         FailureKind::Transport => from_words(address, &detail, stderr),
-        FailureKind::Mirror | FailureKind::Busy => {
+        FailureKind::Mirror => {
             let source = Box::new(mirror_error(folder, failure));
             FetchError::Mirror { address, source }
         }
@@ -84,6 +82,11 @@ fn from_words(address: Address, detail: &str, stderr: &str) -> FetchError {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(phrase));
     let source = Said(if words.is_empty() { detail.to_owned() } else { words.clone() });
     if says(CHANGED) {
+        // The fingerprint is what has to be compared; the rest of ssh's warning is in our own words.
+        let key = words.split_whitespace().find(|word| word.starts_with("SHA256:"));
+        let source = key.map_or(source, |key| {
+            Said(format!("it now shows a key with the fingerprint {}", key.trim_end_matches('.')))
+        });
         FetchError::HostKeyChanged { address, source }
     } else if says(UNKNOWN) {
         FetchError::HostKeyUnknown { address, source }
@@ -103,7 +106,6 @@ fn from_words(address: Address, detail: &str, stderr: &str) -> FetchError {
 pub(crate) fn mirror_error(folder: &Path, failure: Failure) -> MirrorError {
     let folder = folder.to_owned();
     match failure.kind {
-        FailureKind::Busy => MirrorError::Busy { folder },
         FailureKind::NoSuchObject { id } | FailureKind::NotACommit { id, .. } => {
             MirrorError::NoSuchCommit { commit: id }
         }
@@ -156,8 +158,10 @@ mod tests {
     #[test]
     fn what_ssh_says_decides_over_a_dead_line() {
         let changed = "@@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n\
-            @@@@\nHost key verification failed.";
-        assert!(matches!(of(changed), FetchError::HostKeyChanged { .. }));
+            @@@@\nThe fingerprint for the ED25519 key sent by the remote host is\nSHA256:abc+/1.\n\
+            Host key verification failed.";
+        let FetchError::HostKeyChanged { source, .. } = of(changed) else { panic!("{changed}") };
+        assert_eq!(source.0, "it now shows a key with the fingerprint SHA256:abc+/1");
         let unknown = "No ED25519 host key is known for h and you have requested strict checking.\n\
             Host key verification failed.";
         assert!(matches!(of(unknown), FetchError::HostKeyUnknown { .. }));

@@ -77,12 +77,6 @@ pub enum MirrorError {
         /// What was found.
         source: Said,
     },
-    /// Another process writes to it.
-    #[error("another process writes to the mirror in {}", folder.display())]
-    Busy {
-        /// The folder.
-        folder: PathBuf,
-    },
     /// A pin without a name, or with too long a one.
     #[error("a pin's name has 1 to 200 bytes, {name:?} has {}", name.len())]
     BadPin {
@@ -188,8 +182,6 @@ pub enum FetchError {
         what: String,
         /// The limit.
         max: u64,
-        /// What was found.
-        source: Said,
     },
     /// The repository was replaced by one with ids of another kind.
     #[error("{address} has object ids of another kind than its mirror; discard the mirror")]
@@ -226,6 +218,17 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether another connection may fare better.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+                | Self::Transport { .. }
+                | Self::Worker { .. }
+        )
+    }
+
     /// Whether trying again without a change is pointless.
     pub fn blame(&self) -> Blame {
         match self {

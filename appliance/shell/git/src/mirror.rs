@@ -1,8 +1,9 @@
 //! A local copy of one repository, and all that is done with it.
 //!
 //! Every operation is a call of a worker under a deadline; nothing here blocks the runtime, and this
-//! process never opens a pack. One writer at a time and any number of readers: only consolidating
-//! packs waits for the readers to finish.
+//! process never opens a pack. Writers exclude each other by a lock in the folder, which a fetch takes
+//! only once the Git host has said what it has: a host that does not answer keeps nobody from pinning
+//! or reading. Readers wait for nobody but the consolidation of packs and [`Mirror::discard`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,6 @@ pub struct Mirror {
 struct Shared {
     folder: PathBuf,
     workers: Workers,
-    writer: Semaphore,
     readers: Semaphore,
 }
 
@@ -94,9 +94,9 @@ impl Mirror {
         let folder = folder.into();
         let made = private_folder(&folder).await;
         made.map_err(|source| MirrorError::Folder { folder: folder.clone(), source })?;
-        let (writer, readers) = (Semaphore::new(1), Semaphore::new(usize_of(READERS_MAX)));
+        let readers = Semaphore::new(usize_of(READERS_MAX));
         let workers = workers.clone();
-        Ok(Self { shared: Arc::new(Shared { folder, workers, writer, readers }) })
+        Ok(Self { shared: Arc::new(Shared { folder, workers, readers }) })
     }
 
     /// The mirror's folder.
@@ -124,11 +124,6 @@ impl Mirror {
         deadline: Instant,
         known: Option<&RemoteRefs>,
     ) -> Result<Fetched, FetchError> {
-        let begun = Instant::now();
-        let writer = timeout_at(deadline, self.shared.writer.acquire()).await;
-        let address = || remote.address.clone();
-        let after = begun.elapsed();
-        let _writer = writer.map_err(|_| FetchError::TimedOut { address: address(), after })?;
         match self.ask(remote, deadline, Operation::Fetch).await? {
             Reply::Fetched { refs, changed, objects, packs } => {
                 let changed = known.map_or(changed, |known| *known != refs);
@@ -172,7 +167,7 @@ impl Mirror {
     /// Makes one pack of all once there are more than [`PACKS_MAX`], without what neither branch,
     /// tag nor pin leads to. Waits until nobody reads.
     pub async fn maintain(&self, deadline: Instant) -> Result<Maintained, MirrorError> {
-        let _alone = self.wait(&self.shared.readers, READERS_MAX, deadline).await?;
+        let _alone = self.wait(READERS_MAX, deadline).await?;
         match self.write(Operation::Maintain { packs_max: PACKS_MAX }, deadline).await? {
             Reply::Maintained { packs_before, packs_after } => {
                 Ok(Maintained { packs_before, packs_after })
@@ -183,12 +178,8 @@ impl Mirror {
 
     /// Empties the mirror, pins included, for a damaged one or one of a replaced repository.
     pub async fn discard(&self, deadline: Instant) -> Result<(), MirrorError> {
-        let _alone = self.wait(&self.shared.readers, READERS_MAX, deadline).await?;
-        let _writer = self.wait(&self.shared.writer, 1, deadline).await?;
-        let folder = self.folder();
-        let failed = |source| MirrorError::Folder { folder: folder.to_owned(), source };
-        tokio::fs::remove_dir_all(folder).await.map_err(failed)?;
-        private_folder(folder).await.map_err(failed)
+        let _alone = self.wait(READERS_MAX, deadline).await?;
+        self.write(Operation::Discard, deadline).await.map(drop)
     }
 
     /// Reads the files of a commit into memory. Every object is checked against its id.
@@ -272,15 +263,17 @@ impl Mirror {
         let socket = socket.map(|shared| shared.socket.clone());
         let request = self.request(operation(connection), secrets.len());
         let call = self.workers().call(&request, &secrets, deadline, 0, &mut |_, _| false).await;
-        if !matches!(&call, Ok(Called { result: Ok(_), .. }))
-            && let Some(socket) = socket
+        let folder = self.folder();
+        let reply = call.map_err(worker).and_then(|Called { result, stderr }| {
+            result.map_err(|failure| classify::fetch_error(&address(), folder, failure, &stderr))
+        });
+        if let (Err(error), Some(socket)) = (&reply, socket)
+            && error.is_of_the_connection()
         {
             // Perhaps the shared connection is what is broken: the next fetch makes a new one.
             let _ = tokio::fs::remove_file(socket).await;
         }
-        let Called { result, stderr } = call.map_err(worker)?;
-        let folder = self.folder();
-        result.map_err(|failure| classify::fetch_error(&address(), folder, failure, &stderr))
+        reply
     }
 
     /// Writes the files that ssh needs. They are gone when the answer is dropped.
@@ -334,7 +327,6 @@ impl Mirror {
     }
 
     async fn write(&self, operation: Operation, deadline: Instant) -> Result<Reply, MirrorError> {
-        let _writer = self.wait(&self.shared.writer, 1, deadline).await?;
         let request = self.request(operation, 0);
         let call = self.workers().call(&request, &[], deadline, 0, &mut |_, _| false).await;
         let Called { result, .. } = call.map_err(|error| self.worker_error(error))?;
@@ -352,7 +344,7 @@ impl Mirror {
     ) -> Result<Reply, ReadError> {
         let folder = || self.shared.folder.clone();
         let worker = |source| ReadError::Worker { folder: folder(), source };
-        let reader = self.wait(&self.shared.readers, 1, deadline).await;
+        let reader = self.wait(1, deadline).await;
         let _reader = reader.map_err(|error| ReadError::Mirror(Box::new(error)))?;
         let request = self.request(operation, 0);
         let call = self.workers().call(&request, &[], deadline, entry_bytes_max, on_entry).await;
@@ -360,16 +352,16 @@ impl Mirror {
         result.map_err(|failure| classify::read_error(self.folder(), asked, failure))
     }
 
-    async fn wait<'a>(
+    /// Waits for a place among the readers, or for all of them.
+    async fn wait(
         &self,
-        semaphore: &'a Semaphore,
         permits: u32,
         deadline: Instant,
-    ) -> Result<SemaphorePermit<'a>, MirrorError> {
+    ) -> Result<SemaphorePermit<'_>, MirrorError> {
         let begun = Instant::now();
-        let permit = timeout_at(deadline, semaphore.acquire_many(permits)).await;
+        let permit = timeout_at(deadline, self.shared.readers.acquire_many(permits)).await;
         let late = |_| self.worker_error(WorkerError::TimedOut { after: begun.elapsed() });
-        // The semaphores are never closed.
+        // The semaphore is never closed.
         permit.map_err(late)?.map_err(|_| self.worker_error(WorkerError::Nonsense))
     }
 
@@ -427,11 +419,17 @@ fn connection(remote: &Remote, ssh: Option<SshFiles>) -> (Connection, Vec<&Plain
 
 /// A private key as ssh takes it: Unix line ends, one at the end as well.
 fn key_file(key: &Plaintext) -> Zeroizing<String> {
-    Zeroizing::new(lines(key.expose_text().unwrap_or_default()))
+    lines(key.expose_text().unwrap_or_default())
 }
 
-fn lines(text: &str) -> String {
-    format!("{}\n", text.replace("\r\n", "\n").trim_end())
+fn lines(text: &str) -> Zeroizing<String> {
+    // With room for the last line's end, so that no copy is left behind.
+    let mut out = Zeroizing::new(String::with_capacity(text.len() + 1));
+    for line in text.trim_end().lines() {
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
 }
 
 /// Names the shared connection of a remote. Other credentials have another connection, so that a

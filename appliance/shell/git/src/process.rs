@@ -3,12 +3,15 @@
 //! A worker is a process group of its own without environment. However a call ends (answered, late,
 //! dropped), the whole group is killed before its leader is reaped, so that neither a worker nor an
 //! ssh outlives its call and no recycled process id is ever hit.
+//!
+//! The kernel also kills a worker when the thread that started it ends. The threads of a runtime
+//! live as long as it does: only code under `block_in_place` may not call a worker.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,8 +27,8 @@ use zeroize::Zeroizing;
 
 use crate::error::{Said, WorkerError};
 use crate::wire::{
-    self, Answer, Failure, HEADER_BYTES, JSON_BYTES_MAX, Reply, Request, Sandbox, TAG_ANSWER,
-    TAG_REQUEST, TAG_SECRET, WorkerLimits,
+    self, Answer, Failure, HEADER_BYTES, JSON_BYTES_MAX, Operation, Reply, Request, Sandbox,
+    TAG_ANSWER, TAG_REQUEST, TAG_SECRET, WorkerLimits,
 };
 
 /// First argument of a program that is started as a Git worker.
@@ -36,6 +39,9 @@ const STDERR_BYTES_MAX: usize = 16 * 1024;
 
 /// How long the rest of standard error is waited for once a failed worker has ended.
 const LAST_WORDS_WITHIN: Duration = Duration::from_millis(200);
+
+/// How long a killed worker may take to be gone.
+const REAPED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Folder for what one call needs, below the scratch folder.
 const CALLS: &str = "calls";
@@ -53,8 +59,12 @@ pub struct WorkerConfig {
     /// Private folder for keys and sockets of running calls, best on a tmpfs so that no key reaches
     /// a disk. Sockets need a path under 90 bytes: `/run/fyr/git` is fine.
     pub scratch: PathBuf,
-    /// Workers at a time. Each takes a processor and up to a few hundred MiB.
+    /// Workers at a time that read or tidy a mirror. Each takes a processor and up to a few hundred
+    /// MiB.
     pub workers_max: usize,
+    /// Workers at a time that talk to a Git host. Counted apart, so that hosts that do not answer
+    /// keep nobody from reading a mirror.
+    pub fetches_max: usize,
     /// What each worker may use.
     pub limits: WorkerLimits,
     /// How long an ssh connection stays open for the next fetch; zero closes it at once. It outlives
@@ -63,14 +73,15 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The usual configuration: this executable, `/usr/bin/ssh`, four workers, connections kept for
-    /// 90 s so that a poll every 30 s never shakes hands.
+    /// The usual configuration: this executable, `/usr/bin/ssh`, four workers and eight fetches,
+    /// which mostly wait, and connections kept for 90 s so that a poll every 30 s never shakes hands.
     pub fn new(scratch: impl Into<PathBuf>) -> Self {
         Self {
             program: "/proc/self/exe".into(),
             ssh_program: "/usr/bin/ssh".into(),
             scratch: scratch.into(),
             workers_max: 4,
+            fetches_max: 8,
             limits: WorkerLimits::default(),
             ssh_idle: Duration::from_secs(90),
         }
@@ -87,6 +98,7 @@ pub struct Workers {
 struct Shared {
     config: WorkerConfig,
     slots: Semaphore,
+    fetch_slots: Semaphore,
     calls: AtomicU64,
     weak_sandbox_told: AtomicBool,
 }
@@ -119,8 +131,11 @@ impl Workers {
             }
         }
         let slots = Semaphore::new(config.workers_max.max(1));
+        let fetch_slots = Semaphore::new(config.fetches_max.max(1));
         let (calls, weak_sandbox_told) = (AtomicU64::new(0), AtomicBool::new(false));
-        Ok(Self { shared: Arc::new(Shared { config, slots, calls, weak_sandbox_told }) })
+        Ok(Self {
+            shared: Arc::new(Shared { config, slots, fetch_slots, calls, weak_sandbox_told }),
+        })
     }
 
     pub(crate) fn config(&self) -> &WorkerConfig {
@@ -150,14 +165,22 @@ impl Workers {
         let begun = Instant::now();
         let late = |_| WorkerError::TimedOut { after: begun.elapsed() };
         let input = input(request, secrets)?;
-        let slot = timeout_at(deadline, self.shared.slots.acquire()).await.map_err(late)?;
+        let slots = match request.operation {
+            Operation::ListRefs(_) | Operation::Fetch(_) => &self.shared.fetch_slots,
+            _ => &self.shared.slots,
+        };
+        let slot = timeout_at(deadline, slots.acquire()).await.map_err(late)?;
         // The semaphore is never closed.
         let _slot = slot.map_err(|_| WorkerError::Nonsense)?;
         let mut worker = Worker::start(&self.config().program)?;
         let talk = worker.talk(&input, entry_bytes_max, on_entry);
         let answer = timeout_at(deadline, talk).await;
-        let (status, stderr) =
-            worker.end(matches!(answer, Ok(Ok(Some(Answer { result: Ok(_), .. }))))).await?;
+        let wait = match &answer {
+            // Answered: there is nothing more to hear. Late: there is no more time to hear it.
+            Ok(Ok(Some(Answer { result: Ok(_), .. }))) | Err(_) => Duration::ZERO,
+            Ok(_) => LAST_WORDS_WITHIN,
+        };
+        let (status, stderr) = worker.end(wait).await?;
         match answer.map_err(late)? {
             Ok(Some(answer)) => {
                 self.tell_weak_sandbox(answer.sandbox);
@@ -244,6 +267,8 @@ impl Worker {
             .arg(WORKER_ARGUMENT)
             .arg(std::process::id().to_string())
             .env_clear()
+            // Without it gix asks the system's databases, which the sandbox refuses.
+            .env("HOME", "/nonexistent")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -277,23 +302,21 @@ impl Worker {
         answer
     }
 
-    /// Kills what is left of the group, reaps the worker, and returns its last words.
-    async fn end(
-        mut self,
-        succeeded: bool,
-    ) -> Result<(std::process::ExitStatus, String), WorkerError> {
-        if !succeeded && let Ok(status) = timeout(LAST_WORDS_WITHIN, self.child.wait()).await {
-            // Ended by itself: its own status tells more than that of our kill.
-            self.kill();
-            self.group = None;
-            let stderr = self.last_words().await;
-            return Ok((status.map_err(WorkerError::Talk)?, stderr));
-        }
+    /// Kills what is left of the group, reaps the worker, and returns its last words. It is given
+    /// `wait` to end by itself, since its own status tells more than that of our kill.
+    async fn end(mut self, wait: Duration) -> Result<(ExitStatus, String), WorkerError> {
+        let ended = if wait.is_zero() { None } else { timeout(wait, self.child.wait()).await.ok() };
         self.kill();
-        let status = self.child.wait().await.map_err(WorkerError::Talk)?;
+        let status = match ended {
+            Some(status) => status,
+            None => timeout(REAPED_WITHIN, self.child.wait()).await.unwrap_or_else(|_| {
+                // Killed, but stuck in the kernel, as on a dead disk. The runtime reaps it later.
+                Err(ErrorKind::TimedOut.into())
+            }),
+        };
         self.group = None;
-        let stderr = if succeeded { String::new() } else { self.last_words().await };
-        Ok((status, stderr))
+        let stderr = if wait.is_zero() { String::new() } else { self.last_words().await };
+        Ok((status.map_err(WorkerError::Talk)?, stderr))
     }
 
     async fn last_words(&mut self) -> String {
@@ -363,7 +386,7 @@ async fn read_answer(
 }
 
 /// Why a worker ended without an answer.
-fn ended(status: std::process::ExitStatus, stderr: &str) -> WorkerError {
+fn ended(status: ExitStatus, stderr: &str) -> WorkerError {
     use std::os::unix::process::ExitStatusExt as _;
     let source = Said(crate::classify::shown(stderr));
     let signal = status.signal().and_then(|number| Signal::try_from(number).ok());

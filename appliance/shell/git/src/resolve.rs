@@ -169,7 +169,7 @@ fn similar(wanted: &str, refs: &RemoteRefs) -> Vec<String> {
                 return Some((0, name));
             }
             let distance = edit_distance(&lower, &other);
-            (distance <= (lower.len() / 3).clamp(1, 3)).then_some((distance, name))
+            (distance <= (lower.len() / 2).clamp(1, 3)).then_some((distance, name))
         })
         .collect();
     scored.sort();

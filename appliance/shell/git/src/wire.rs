@@ -78,6 +78,7 @@ pub(crate) enum Operation {
     Pin { name: String, commit: CommitId },
     Unpin { name: String },
     Maintain { packs_max: u32 },
+    Discard,
     Read { commit: CommitId, limits: TreeLimits, scope: ReadScope },
     CommitInfo { commit: CommitId },
     FindByPrefix { prefix: String },
@@ -218,8 +219,6 @@ pub(crate) enum FailureKind {
     OtherHash,
     /// The mirror's folder is damaged or cannot be used.
     Mirror,
-    /// Somebody else writes to the mirror.
-    Busy,
     NoSuchObject {
         id: String,
     },

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use fyr_model::{CommitId, Plaintext};
@@ -22,7 +23,7 @@ use gix::protocol::{Handshake, LsRefsCommand};
 use super::store::Store;
 use super::transport::Line;
 use crate::refs::RemoteRefs;
-use crate::wire::{Connection, Failure, FailureKind, Reply, WorkerLimits};
+use crate::wire::{Connection, Failure, FailureKind, Login, Reply, WorkerLimits};
 
 /// What is asked for; the server leaves out everything else, such as `refs/pull/`.
 const PREFIXES: [&str; 3] = ["HEAD", "refs/heads/", "refs/tags/"];
@@ -46,31 +47,33 @@ pub(super) fn list_refs(
 
 /// Brings the mirror to the state of the Git host.
 pub(super) fn fetch(
-    store: &Store,
+    mirror: &Path,
     connection: &Connection,
     secrets: &[Plaintext],
     limits: &WorkerLimits,
 ) -> Result<Reply, Failure> {
     let mut session = Session::open(connection, secrets)?;
-    let fetched = fetch_within(store, &mut session, limits);
+    let fetched = fetch_within(mirror, &mut session, limits);
     session.close();
     fetched
 }
 
 fn fetch_within(
-    store: &Store,
+    mirror: &Path,
     session: &mut Session,
     limits: &WorkerLimits,
 ) -> Result<Reply, Failure> {
     let hash = session.object_hash()?;
     let remote = session.list(limits)?;
+    // Only now: while a host keeps us waiting, others can write.
+    let store = Store::for_writing(mirror, limits)?;
     let repository = store.open_or_init(hash)?;
     let mut kept = store.refs()?;
     let wanted = wanted(&repository, &remote, &kept.remote)?;
     let received = if wanted.is_empty() {
         None
     } else {
-        session.receive(store, &repository, &wanted, limits)?
+        session.receive(&store, &repository, &wanted, limits)?
     };
     if let Some(missing) = wanted.values().find(|id| !repository.has_object(**id)) {
         let detail = format!("the pack lacks {missing}, which was asked for");
@@ -138,7 +141,16 @@ impl Session {
             Ok(handshake) => Ok(Self { line, handshake, open: true }),
             Err(error) => {
                 line.close();
-                Err(transport_failure(&error))
+                let mut failure = transport_failure(&error);
+                if failure.kind == FailureKind::Unauthenticated {
+                    // gix speaks of a credential helper here, which there is none of.
+                    let detail = match connection.login {
+                        Login::Nobody => "the server asks for credentials, and there are none",
+                        _ => "HTTP status 401: the server does not accept the credentials",
+                    };
+                    failure = Failure::new(FailureKind::Unauthenticated, detail);
+                }
+                Err(failure)
             }
         }
     }
@@ -399,8 +411,7 @@ fn transport_failure(error: &gix::Error) -> Failure {
     } else if error.is_unauthenticated() {
         FailureKind::Unauthenticated
     } else if let Some(request) = error.downcast_any_ref::<reqwest::Error>() {
-        let lower = detail.to_lowercase();
-        if lower.contains("certificate") || lower.contains("tls") || lower.contains("handshake") {
+        if is_tls(&detail) {
             FailureKind::Tls
         } else if request.is_connect() || request.is_timeout() {
             FailureKind::Unreachable
@@ -411,6 +422,19 @@ fn transport_failure(error: &gix::Error) -> Failure {
         FailureKind::Transport
     };
     Failure::new(kind, detail)
+}
+
+/// Whether rustls's words are in the detail: about a certificate, or an alert of the other side.
+fn is_tls(detail: &str) -> bool {
+    [
+        "peer certificate",
+        "fatal alert",
+        "corrupt message",
+        "peer is incompatible",
+        "peer misbehaved",
+    ]
+    .iter()
+    .any(|words| detail.contains(words))
 }
 
 /// The status in gix's `Received HTTP status 404`.
@@ -433,6 +457,13 @@ mod tests {
         };
         assert_eq!(read(5).unwrap(), b"12345");
         assert!(read(4).unwrap_err().to_string().contains(OVER_LIMIT));
+    }
+
+    #[test]
+    fn a_certificate_is_told_from_a_host_that_is_down() {
+        let failed = "Transport handshake failed: error sending request for url";
+        assert!(is_tls(&format!("{failed}: invalid peer certificate: UnknownIssuer")));
+        assert!(!is_tls(&format!("{failed}: tcp connect error: Connection refused")));
     }
 
     #[test]

@@ -102,10 +102,11 @@ fn perform(
     let writer = || Store::for_writing(&request.mirror, limits);
     match &request.operation {
         Operation::ListRefs(connection) => fetch::list_refs(connection, secrets, limits),
-        Operation::Fetch(connection) => fetch::fetch(&writer()?, connection, secrets, limits),
+        Operation::Fetch(connection) => fetch::fetch(&request.mirror, connection, secrets, limits),
         Operation::Pin { name, commit } => writer()?.pin(name, Some(commit)),
         Operation::Unpin { name } => writer()?.pin(name, None),
         Operation::Maintain { packs_max } => maintain::maintain(&writer()?, *packs_max),
+        Operation::Discard => writer()?.discard(),
         Operation::Read { commit, limits, scope } => {
             tree::read(&reader().open()?, commit, limits, scope, out)
         }

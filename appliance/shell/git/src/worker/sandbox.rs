@@ -94,9 +94,10 @@ pub(super) fn tie_to_parent(parent: Option<&str>) -> Result<(), SandboxError> {
 pub(super) fn enter(request: &Request, secrets: &[Plaintext]) -> Result<Sandbox, SandboxError> {
     let (writes, connection) = match &request.operation {
         Operation::ListRefs(connection) | Operation::Fetch(connection) => (true, Some(connection)),
-        Operation::Pin { .. } | Operation::Unpin { .. } | Operation::Maintain { .. } => {
-            (true, None)
-        }
+        Operation::Pin { .. }
+        | Operation::Unpin { .. }
+        | Operation::Maintain { .. }
+        | Operation::Discard => (true, None),
         Operation::Read { .. } | Operation::CommitInfo { .. } | Operation::FindByPrefix { .. } => {
             (false, None)
         }

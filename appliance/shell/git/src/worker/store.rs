@@ -47,8 +47,9 @@ impl Store {
             .write(true)
             .open(folder.join(LOCK))
             .map_err(|error| Failure::file(LOCK, &error))?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, errno)| Failure::new(FailureKind::Busy, errno))?;
+        // Waits for the writer before; the daemon's deadline ends that too.
+        let lock = Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| Failure::new(FailureKind::Mirror, errno))?;
         let store = Self { folder: folder.to_owned(), limits: *limits, _lock: Some(lock) };
         store.remove_leftovers()?;
         Ok(store)
@@ -136,6 +137,20 @@ impl Store {
         Ok(Reply::Done)
     }
 
+    /// Empties the folder but for the lock, which is held.
+    pub(super) fn discard(&self) -> Result<Reply, Failure> {
+        // First: without it the folder is no mirror, however far this gets.
+        remove(&self.folder.join(HEAD))?;
+        for path in files_of(&self.folder)? {
+            if path.is_dir() {
+                fs::remove_dir_all(&path).map_err(|error| Failure::file("discard", &error))?;
+            } else if path.file_name() != Some(OsStr::new(LOCK)) {
+                remove(&path)?;
+            }
+        }
+        Ok(Reply::Done)
+    }
+
     /// Number of packs.
     pub(super) fn packs(&self) -> Result<u32, Failure> {
         let files = files_of(&self.pack_folder())?;
@@ -217,7 +232,7 @@ pub(crate) fn read_refs(folder: &Path) -> Result<MirrorRefs, Failure> {
 pub(super) fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
-        .map_err(|error| Failure::file("list the packs", &error))
+        .map_err(|error| Failure::file("list a folder", &error))
 }
 
 pub(super) fn remove(path: &Path) -> Result<(), Failure> {

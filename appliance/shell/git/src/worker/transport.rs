@@ -57,7 +57,7 @@ impl Line {
             }
             Address::File { path } => {
                 let mut command = Command::new("git-upload-pack");
-                command.args(["--strict", "--timeout=0", path]);
+                command.args(["--timeout=0", path]);
                 Self::through(command, path)
             }
         }

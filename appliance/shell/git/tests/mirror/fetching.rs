@@ -10,7 +10,7 @@ use fyr_git::{FetchError, MirrorError, Remote, RemoteOptions, resolve};
 use fyr_model::{Blame, TreeLimits};
 use tokio::time::Instant;
 
-use crate::fixture::{Fixture, Run, git_in, remote_of, soon};
+use crate::fixture::{Fixture, Run, digits, git_in, remote_of, soon};
 
 pub(crate) fn a_first_fetch_brings_branches_and_tags_and_a_second_nothing(host: Fixture) -> Run {
     Box::pin(async move {
@@ -192,13 +192,10 @@ pub(crate) fn a_missing_repository_is_told_from_a_broken_one(host: Fixture) -> R
 
 pub(crate) fn limits_on_references_packs_and_objects_hold(host: Fixture) -> Run {
     Box::pin(async move {
-        // Digits that do not compress: the pack has about this size.
-        let digits: String = (0..40_000_u64)
-            .map(|number| format!("{:x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
-            .collect();
-        host.commit("large", &digits);
+        host.commit("large", &digits(40_000));
         host.git(&["branch", "second"]);
-        let over = |workers| async {
+        let host = &host;
+        let over = |workers| async move {
             let mirror = host.mirror_with(&workers).await;
             let error = mirror.fetch(&host.remote(), soon(), None).await.unwrap_err();
             let FetchError::OverLimit { what, .. } = &error else { panic!("{error:?}") };
@@ -227,7 +224,7 @@ fn silent() -> (TcpListener, Remote) {
 async fn closed(listener: TcpListener) {
     let waited = tokio::task::spawn_blocking(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let mut greeting = Vec::new();
         // An error other than a timeout is a reset, which is an end as well.
         match stream.read_to_end(&mut greeting) {
@@ -261,6 +258,44 @@ pub(crate) fn a_call_that_is_dropped_takes_its_worker_along(host: Fixture) -> Ru
             tokio::time::timeout(Duration::from_millis(700), mirror.list_refs(&remote, soon()));
         assert!(dropped.await.is_err());
         closed(listener).await;
+    })
+}
+
+pub(crate) fn a_host_that_never_answers_keeps_nobody_from_pinning_and_reading(
+    host: Fixture,
+) -> Run {
+    Box::pin(async move {
+        let commit = host.commit("a.yaml", "1");
+        let workers = host.workers_with(|config| {
+            config.workers_max = 1;
+            config.fetches_max = 1;
+        });
+        let mirror = host.mirror_with(&workers).await;
+        host.fetch(&mirror).await;
+        let (listener, remote) = silent();
+        let stuck = mirror.fetch(&remote, soon(), None);
+        let others = async {
+            // The connection shows that the worker of the fetch is waiting.
+            let accept = tokio::task::spawn_blocking(move || listener.accept().unwrap());
+            let _connection = accept.await.unwrap();
+            mirror.pin(&commit, "app", soon()).await.unwrap();
+            mirror.commit_info(&commit, soon()).await.unwrap();
+        };
+        tokio::select! {
+            result = stuck => panic!("{result:?}"),
+            () = others => {}
+        }
+    })
+}
+
+pub(crate) fn two_fetches_at_once_both_find_the_same(host: Fixture) -> Run {
+    Box::pin(async move {
+        host.commit("a.yaml", "1");
+        let mirror = host.mirror().await;
+        let (first, second) = tokio::join!(host.fetch(&mirror), host.fetch(&mirror));
+        assert_eq!(first.refs, second.refs);
+        assert_eq!(mirror.refs().await.unwrap(), first.refs);
+        git_in(mirror.folder(), &["fsck", "--strict"], b"");
     })
 }
 

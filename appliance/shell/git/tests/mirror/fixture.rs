@@ -21,7 +21,7 @@ pub(crate) struct Fixture {
 
 /// Far longer than anything here takes, so that no test fails because the machine is busy.
 pub(crate) fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 impl Fixture {
@@ -114,6 +114,16 @@ impl Fixture {
 pub(crate) fn remote_of(path: &Path) -> Remote {
     let options = RemoteOptions { allow_file: true, ..RemoteOptions::default() };
     Remote::new(path.to_str().expect("a path of text"), options).expect("a file")
+}
+
+/// Text of about 15 times `numbers` bytes that does not compress well.
+pub(crate) fn digits(numbers: u64) -> String {
+    let mut text = String::new();
+    for number in 0..numbers {
+        let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        text.push_str(&mixed.to_string());
+    }
+    text
 }
 
 /// Runs git without the settings of whoever runs the tests.

@@ -2,6 +2,8 @@
 //!
 //! The program has its own `main` because a mirror starts this very executable as its worker.
 
+#![expect(clippy::unwrap_used, reason = "clippy does not see that all of this is tests")]
+
 mod fetching;
 mod fixture;
 mod maintaining;
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
             limits_on_references_packs_and_objects_hold,
             a_host_that_never_answers_is_given_up_at_the_deadline,
             a_call_that_is_dropped_takes_its_worker_along,
+            a_host_that_never_answers_keeps_nobody_from_pinning_and_reading,
+            two_fetches_at_once_both_find_the_same,
             what_a_killed_writer_left_is_no_obstacle,
             a_damaged_mirror_says_so_and_starts_afresh_once_discarded,
             a_worker_that_no_daemon_started_does_nothing,

@@ -19,7 +19,7 @@ pub(crate) fn forty_fetches_become_one_pack_and_a_pinned_commit_stays(host: Fixt
         host.fetch(&mirror).await;
         host.git(&["reset", "-q", "--hard", base.as_str()]);
         let mut fetched = None;
-        for number in 0..40 {
+        for number in 1..=40 {
             host.commit("a.yaml", &number.to_string());
             fetched = Some(host.fetch(&mirror).await);
         }

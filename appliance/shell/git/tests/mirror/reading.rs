@@ -7,7 +7,7 @@ use std::path::Path;
 use fyr_git::{Mirror, ReadError, ReadScope};
 use fyr_model::{Blame, CommitId, File, SourceTree, TreeLimits};
 
-use crate::fixture::{Fixture, Run, git_in, soon};
+use crate::fixture::{Fixture, Run, digits, git_in, soon};
 
 async fn read(mirror: &Mirror, commit: &CommitId) -> Result<SourceTree, ReadError> {
     read_within(mirror, commit, TreeLimits::default()).await
@@ -133,8 +133,9 @@ pub(crate) fn a_tree_that_multiplies_itself_ends_at_the_limit(host: Fixture) -> 
         let mut id = host.object("blob", b"bomb");
         for level in 0..10 {
             let (mode, kind) = if level == 0 { ("100644", "blob") } else { ("040000", "tree") };
-            let lines: String =
-                (0..10).map(|number| format!("{mode} {kind} {id}\tf{number}\n")).collect();
+            let lines: String = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+                .map(|number| format!("{mode} {kind} {id}\tf{number}\n"))
+                .concat();
             id = git_in(&host.host(), &["mktree"], lines.as_bytes());
         }
         let bomb = host.branch_of_tree("bomb", &id);
@@ -176,10 +177,7 @@ pub(crate) fn an_object_that_is_not_what_its_id_says_is_found_out(host: Fixture)
 
 pub(crate) fn a_truncated_pack_ends_the_worker_and_not_the_daemon(host: Fixture) -> Run {
     Box::pin(async move {
-        let digits: String = (0..20_000_u64)
-            .map(|number| format!("{:x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
-            .collect();
-        let commit = host.commit("large", &digits);
+        let commit = host.commit("large", &digits(20_000));
         let mirror = host.fetched().await;
         for entry in fs::read_dir(mirror.folder().join("objects/pack")).unwrap() {
             let path = entry.unwrap().path();
