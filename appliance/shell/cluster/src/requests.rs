@@ -136,9 +136,9 @@ impl Requests {
             .body(Body::empty())?;
         let open = async {
             let response = self.client.send(request).await.map_err(connection)?;
-            self.contact.touch();
             let status = response.status();
             if status.is_success() {
+                self.contact.touch();
                 return Ok(response.into_body());
             }
             let body = collect(response.into_body(), OBJECT_BYTES_MAX).await?;
@@ -201,11 +201,15 @@ impl Requests {
             let etag = response.headers().get(header::ETAG);
             let etag = etag.and_then(|etag| etag.to_str().ok()).map(str::to_owned);
             let body = collect(response.into_body(), limit).await?;
-            self.contact.touch();
             if status.is_success() || status == StatusCode::NOT_MODIFIED {
+                self.contact.touch();
                 return Ok(Answer { status, etag, body });
             }
-            Err(refused(status, &body))
+            let error = refused(status, &body);
+            if matches!(error, RequestError::Refused(_)) {
+                self.contact.touch();
+            }
+            Err(error)
         };
         self.bounded(exchange, deadline).await
     }

@@ -190,7 +190,13 @@ impl Watcher {
                     position.streaming = false;
                     continue;
                 }
-                Err(WatchError::Expired) if position.version.take().is_some() => continue,
+                Err(WatchError::Expired) if position.version.take().is_some() => {
+                    // A server that forgets what it has just listed must not be asked in a loop.
+                    if lasted < LIFETIME_MIN {
+                        sleep(backoff.next()).await;
+                    }
+                    continue;
+                }
                 Err(error) => error,
             };
             if lasted > RETRY.1 {

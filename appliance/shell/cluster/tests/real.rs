@@ -7,10 +7,11 @@
 mod rig;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fyr_cluster::{Cluster, Connectivity, PROBE_DEADLINE, PROBE_IDLE, Scope};
-use fyr_model::{GroupKind, GroupVersionKind};
+use fyr_cluster::{Connectivity, PROBE_DEADLINE, PROBE_IDLE, Scope};
+use fyr_model::{ClusterAccess, GroupKind, GroupVersionKind, Plaintext};
 use fyr_plan::{Change, ErrorClass, KindState, Propagation, StepResult};
 use fyr_test_cluster::{ControlPlane, ControlPlaneOptions, Cut, Proxy, wait_until};
 use serde_json::json;
@@ -264,7 +265,7 @@ async fn a_cluster_limited_to_a_namespace_sees_it_and_no_other() {
     let mut entry = entry(shared(), &shared().server());
     entry.namespaces = vec![rig.namespace.clone()];
     entry.cluster_resources = false;
-    let limited = Cluster::connect(&entry).unwrap();
+    let limited = connect(&entry);
     let kinds = [GroupKind::new("", "ConfigMap"), GroupKind::new("", "Namespace")];
     limited.use_kinds(BTreeSet::from(kinds.clone()));
     let lamp = rig.config_map("lamp", &json!({"light": "red"}));
@@ -280,6 +281,75 @@ async fn a_cluster_limited_to_a_namespace_sees_it_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_refuses_connections_or_credentials_says_which() {
+    let plane = shared();
+    let nobody = Proxy::start(plane.address()).unwrap();
+    nobody.cut(Cut::Refuse).await.unwrap();
+    let dead = entry(plane, &format!("https://{}", nobody.address()));
+    let mut stranger = entry(plane, &plane.server());
+    stranger.access = Arc::new(ClusterAccess {
+        ca_pem: Some(plane.ca_certificate().as_bytes().to_vec()),
+        bearer_token: Some(Plaintext::from("of another cluster".to_owned())),
+        ..ClusterAccess::default()
+    });
+    for (entry, said) in [(dead, "refused"), (stranger, "credentials")] {
+        let cluster = connect(&entry);
+        let reason = unreachable(&cluster, Duration::from_secs(10)).await;
+        assert!(reason.contains(said), "{reason}");
+        assert_eq!(cluster.status().last_contact, None);
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_rights_knows_nothing_and_changes_nothing_and_says_so() {
+    let rig = Rig::new("rights").await;
+    let mut entry = entry(shared(), &shared().server());
+    let (certificate, key) = shared().client_certificate("nobody", None).unwrap();
+    entry.access = access(shared(), &certificate, &key);
+    let rig = rig.through(connect(&entry)).await;
+    let lamp = rig.config_map("lamp", &json!({"light": "red"}));
+    wait_until(DEADLINE, "the refusal to be told", async || {
+        let known = rig.cluster.status().kinds;
+        let state = known.get(&GroupKind::new("", "ConfigMap"));
+        matches!(state, Some(KindState::Failed { reason }) if reason.contains("cannot"))
+    })
+    .await;
+    assert_eq!(class(&rig.apply(&lamp).await), Some(ErrorClass::Forbidden));
+    assert!(!rig.is_complete(&lamp));
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_called_is_a_failure_that_passes() {
+    let rig = Rig::new("webhook").await;
+    let configuration = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "absent"},
+        "webhooks": [{
+            "name": "absent.example.org",
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "clientConfig": {"url": "https://127.0.0.1:1/"},
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": rig.namespace}},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"],
+                "resources": ["configmaps"], "scope": "*"}],
+        }],
+    });
+    let path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/absent";
+    rig.kube.apply(path, &configuration).await.unwrap();
+    let lamp = rig.config_map("lamp", &json!({"light": "red"}));
+    wait_until(DEADLINE, "the webhook to be in effect", async || {
+        class(&rig.apply(&lamp).await) == Some(ErrorClass::Transient)
+    })
+    .await;
+    rig.kube.delete(path).await.unwrap();
+    wait_until(DEADLINE, "the webhook to be out of effect", async || {
+        change(&rig.apply(&lamp).await).is_some()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_deleted_while_the_api_server_was_gone_is_noticed_afterwards() {
     let mut plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
     let proxy = Proxy::start(plane.address()).unwrap();
@@ -291,7 +361,7 @@ async fn what_was_deleted_while_the_api_server_was_gone_is_noticed_afterwards() 
     rig.apply(&other).await;
 
     proxy.cut(Cut::Refuse).await.unwrap();
-    rig.await_unreachable(Duration::from_secs(5)).await;
+    unreachable(&rig.cluster, Duration::from_secs(5)).await;
     assert_eq!(class(&rig.apply(&lamp).await), Some(ErrorClass::Unreachable));
     rig.kube.delete(&rig.path("configmaps/lamp")).await.unwrap();
     // Its memory of past events goes with it: the watch cannot resume and has to list.

@@ -48,14 +48,6 @@ pub(crate) fn shared() -> &'static ControlPlane {
 
 /// The administrator's way to the API server at `server`.
 pub(crate) fn entry(plane: &ControlPlane, server: &str) -> ClusterEntry {
-    let access = ClusterAccess {
-        ca_pem: Some(plane.ca_certificate().as_bytes().to_vec()),
-        client_certificate: Some(ClientCertificate {
-            certificate_pem: plane.admin_certificate().as_bytes().to_vec(),
-            key_pem: Plaintext::from(plane.admin_key().to_owned()),
-        }),
-        ..ClusterAccess::default()
-    };
     ClusterEntry {
         name: "test".to_owned(),
         server: server.to_owned(),
@@ -63,7 +55,7 @@ pub(crate) fn entry(plane: &ControlPlane, server: &str) -> ClusterEntry {
         namespaces: Vec::new(),
         cluster_resources: true,
         project: None,
-        access: Arc::new(access),
+        access: access(plane, plane.admin_certificate(), plane.admin_key()),
         secret: ObjectKey {
             group: String::new(),
             kind: "Secret".to_owned(),
@@ -73,6 +65,35 @@ pub(crate) fn entry(plane: &ControlPlane, server: &str) -> ClusterEntry {
         warnings: Vec::new(),
         unsupported: Vec::new(),
         digest: Digest::of(server.as_bytes()),
+    }
+}
+
+/// The way in with a client certificate.
+pub(crate) fn access(plane: &ControlPlane, certificate: &str, key: &str) -> Arc<ClusterAccess> {
+    Arc::new(ClusterAccess {
+        ca_pem: Some(plane.ca_certificate().as_bytes().to_vec()),
+        client_certificate: Some(ClientCertificate {
+            certificate_pem: certificate.as_bytes().to_vec(),
+            key_pem: Plaintext::from(key.to_owned()),
+        }),
+        ..ClusterAccess::default()
+    })
+}
+
+/// Connects, with rustls' provider installed.
+pub(crate) fn connect(entry: &ClusterEntry) -> Cluster {
+    // Another test may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Cluster::connect(entry).expect("the entry is complete")
+}
+
+/// Waits until the cluster counts as unreachable, and says why.
+pub(crate) async fn unreachable(cluster: &Cluster, within: Duration) -> String {
+    let mut state = cluster.connectivity();
+    let lost = state.wait_for(|state| matches!(state, Connectivity::Unreachable { .. }));
+    match timeout(within, lost).await.expect("it is noticed").as_deref() {
+        Ok(Connectivity::Unreachable { reason, .. }) => reason.clone(),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -100,14 +121,12 @@ impl Rig {
 
     /// Connects to `server`, which leads to `plane`, and waits until everything is known.
     pub(crate) async fn of(plane: &ControlPlane, server: &str, namespace: &str) -> Self {
-        // Another test may have done it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let cluster = connect(&entry(plane, server));
         let kube = plane.kube_with(&plane.server(), &plane.admin(), CONNECTIONS).expect("a client");
         let object =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         let path = format!("/api/v1/namespaces/{namespace}");
         kube.apply(&path, &object).await.expect("the namespace is made");
-        let cluster = Cluster::connect(&entry(plane, server)).expect("the entry is complete");
         let changes = cluster.changes();
         let kinds =
             BTreeSet::from([GroupKind::new("", "ConfigMap"), GroupKind::new("apps", "Deployment")]);
@@ -204,10 +223,14 @@ impl Rig {
         result
     }
 
-    pub(crate) async fn await_unreachable(&self, within: Duration) {
-        let mut state = self.cluster.connectivity();
-        let lost = state.wait_for(|state| matches!(state, Connectivity::Unreachable { .. }));
-        timeout(within, lost).await.expect("it is noticed").expect("the cluster lives");
+    /// The same application, through another connection.
+    pub(crate) async fn through(self, cluster: Cluster) -> Self {
+        let changes = cluster.changes();
+        cluster.set_interest(APPLICATION, &BTreeSet::new());
+        cluster.use_kinds(self.kinds.clone());
+        wait_until(DEADLINE, "the cluster to be discovered", async || cluster.is_discovered())
+            .await;
+        Self { cluster, changes, ..self }
     }
 
     /// Changes an object the way kubectl does.
