@@ -218,6 +218,15 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether [`crate::Mirror::discard`] and another fetch mend it.
+    pub fn is_damaged_mirror(&self) -> bool {
+        match self {
+            Self::OtherHash { .. } => true,
+            Self::Mirror { source, .. } => matches!(**source, MirrorError::Damaged { .. }),
+            _ => false,
+        }
+    }
+
     /// Whether another connection may fare better.
     pub(crate) fn is_of_the_connection(&self) -> bool {
         matches!(

@@ -96,7 +96,8 @@ fn fetch_within(
     Ok(Reply::Fetched { refs: kept.remote, changed, objects, packs: store.packs()? })
 }
 
-/// The references whose objects are new, by name.
+/// The references whose objects are new, by name. An object that should be there and is not means
+/// that a pack was lost: what else was in it nobody knows.
 fn wanted(
     repository: &gix::Repository,
     remote: &RemoteRefs,
@@ -106,14 +107,16 @@ fn wanted(
     let mut wanted = BTreeMap::new();
     let head = remote.head.iter().map(|commit| ("HEAD".to_owned(), commit));
     for (name, commit) in remote.objects().chain(head) {
-        if known.get(&name) == Some(&commit) {
-            continue;
-        }
         let id = ObjectId::from_hex(commit.as_str().as_bytes())
             .map_err(|error| Failure::new(FailureKind::Internal, error))?;
-        if !repository.objects.exists_without_refresh(&id) {
-            wanted.insert(name, id);
+        if repository.objects.exists_without_refresh(&id) {
+            continue;
         }
+        if known.get(&name) == Some(&commit) {
+            let detail = format!("{commit}, which {name} names, is missing");
+            return Err(Failure::new(FailureKind::Mirror, detail));
+        }
+        wanted.insert(name, id);
     }
     Ok(wanted)
 }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use fyr_git::{FetchError, MirrorError, Remote, RemoteOptions, resolve};
+use fyr_git::{FetchError, Remote, RemoteOptions, resolve};
 use fyr_model::{Blame, TreeLimits};
 use tokio::time::Instant;
 
@@ -299,6 +300,30 @@ pub(crate) fn two_fetches_at_once_both_find_the_same(host: Fixture) -> Run {
     })
 }
 
+pub(crate) fn a_fetch_killed_at_any_moment_is_finished_by_the_next(host: Fixture) -> Run {
+    Box::pin(async move {
+        host.commit("a.yaml", "0");
+        let mirror = host.fetched().await;
+        let mut killed = 0;
+        for milliseconds in 1..=40 {
+            let commit = host.commit("a.yaml", &milliseconds.to_string());
+            let deadline = Instant::now() + Duration::from_millis(milliseconds);
+            match mirror.fetch(&host.remote(), deadline, None).await {
+                Ok(fetched) => assert_eq!(fetched.refs.head, Some(commit.clone())),
+                Err(FetchError::TimedOut { .. }) => killed += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+            // Whatever was killed, what was there before is still there, and so is the way on.
+            mirror.commit_info(&mirror.refs().await.unwrap().head.unwrap(), soon()).await.unwrap();
+            if milliseconds % 4 == 0 {
+                assert_eq!(host.fetch(&mirror).await.refs.head, Some(commit));
+            }
+        }
+        assert!(killed > 0);
+        git_in(mirror.folder(), &["fsck", "--strict"], b"");
+    })
+}
+
 pub(crate) fn what_a_killed_writer_left_is_no_obstacle(host: Fixture) -> Run {
     Box::pin(async move {
         host.commit("a.yaml", "1");
@@ -320,12 +345,22 @@ pub(crate) fn a_damaged_mirror_says_so_and_starts_afresh_once_discarded(host: Fi
     Box::pin(async move {
         host.commit("a.yaml", "1");
         let mirror = host.fetched().await;
-        fs::write(mirror.folder().join("packed-refs"), "gibberish").unwrap();
-        let error = mirror.fetch(&host.remote(), soon(), None).await.unwrap_err();
-        let FetchError::Mirror { source, .. } = error else { panic!("{error:?}") };
-        assert!(matches!(*source, MirrorError::Damaged { .. }), "{source:?}");
-        mirror.discard(soon()).await.unwrap();
-        assert!(host.fetch(&mirror).await.changed);
+        let damage: [fn(&Path); 3] = [
+            |folder| fs::write(folder.join("packed-refs"), "gibberish").unwrap(),
+            |folder| fs::remove_dir_all(folder.join("objects")).unwrap(),
+            |folder| {
+                for entry in fs::read_dir(folder.join("objects/pack")).unwrap() {
+                    fs::remove_file(entry.unwrap().path()).unwrap();
+                }
+            },
+        ];
+        for damage in damage {
+            damage(mirror.folder());
+            let error = mirror.fetch(&host.remote(), soon(), None).await.unwrap_err();
+            assert!(error.is_damaged_mirror(), "{error:?}");
+            mirror.discard(soon()).await.unwrap();
+            assert!(host.fetch(&mirror).await.changed);
+        }
     })
 }
 

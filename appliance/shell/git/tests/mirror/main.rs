@@ -45,6 +45,7 @@ fn main() -> ExitCode {
             a_call_that_is_dropped_takes_its_worker_along,
             a_host_that_never_answers_keeps_nobody_from_pinning_and_reading,
             two_fetches_at_once_both_find_the_same,
+            a_fetch_killed_at_any_moment_is_finished_by_the_next,
             what_a_killed_writer_left_is_no_obstacle,
             a_damaged_mirror_says_so_and_starts_afresh_once_discarded,
             a_worker_that_no_daemon_started_does_nothing,
