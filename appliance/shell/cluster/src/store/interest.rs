@@ -28,7 +28,9 @@ impl Interest {
         for key in keys {
             let known = self.applications.get_key_value(key).map(|(known, _)| known.clone());
             let key = known.unwrap_or_else(|| Arc::new(key.clone()));
-            self.applications.entry(key.clone()).or_default().push(application.clone());
+            // A vector grows to four at once, and there is nearly always one.
+            let one = || Vec::with_capacity(1);
+            self.applications.entry(key.clone()).or_insert_with(one).push(application.clone());
             shared.insert(key);
         }
         self.keys.insert(application, shared);

@@ -7,7 +7,7 @@
 //! - only what an application may act on wakes it: ownership, health, identity, deletion, tracking.
 //!   A change of `resourceVersion` alone is stored and wakes nobody.
 //!
-//! Size: about 700 bytes an object, so 10,000 objects are 7 MB.
+//! Size: about 1.1 KiB an object that an application has, half of that for others: 11 MiB for 10,000.
 
 mod interest;
 mod kinds;
@@ -55,7 +55,8 @@ impl Coverage {
 /// The records of one cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    objects: BTreeMap<Arc<ObjectKey>, LiveObject>,
+    // Boxed, because the nodes of the map are half empty after a sorted listing.
+    objects: BTreeMap<Arc<ObjectKey>, Box<LiveObject>>,
     kinds: Kinds,
     /// Objects by the application their annotation names.
     tracked: BTreeMap<String, BTreeSet<Arc<ObjectKey>>>,
@@ -78,7 +79,7 @@ impl Store {
         let tracked = self.tracked.get(application);
         for key in keys.iter().chain(tracked.into_iter().flatten().map(|key| &**key)) {
             if let Some(live) = self.objects.get(key) {
-                state.objects.insert(key.clone(), live.clone());
+                state.objects.insert(key.clone(), LiveObject::clone(live));
             }
             let kind = key.group_kind();
             state.kinds.entry(kind).or_insert_with_key(|kind| self.kinds.state(kind));
@@ -87,7 +88,7 @@ impl Store {
     }
 
     pub(crate) fn get(&self, key: &ObjectKey) -> Option<&LiveObject> {
-        self.objects.get(key)
+        self.objects.get(key).map(|live| &**live)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -179,12 +180,12 @@ impl Store {
                 continue;
             }
             unlisted.remove(&key);
-            if !ahead(self.objects.get(&key)) {
+            if !ahead(self.get(&key)) {
                 self.put(key, live, None);
             }
         }
         for key in unlisted {
-            if !ahead(self.objects.get(&key)) {
+            if !ahead(self.get(&key)) {
                 self.remove(&key, None);
             }
         }
@@ -250,7 +251,7 @@ impl Store {
             Some((known, stored)) => {
                 let known = known.clone();
                 if is_same(stored, &live) {
-                    self.objects.insert(known, live);
+                    self.objects.insert(known, Box::new(live));
                     return;
                 }
                 known
@@ -265,7 +266,7 @@ impl Store {
                 self.tracked.entry(application.clone()).or_default().insert(key.clone());
             }
         }
-        self.objects.insert(key.clone(), live);
+        self.objects.insert(key.clone(), Box::new(live));
         self.wake(&key, before.into_iter().chain(after), writer);
     }
 
