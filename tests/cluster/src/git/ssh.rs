@@ -181,8 +181,10 @@ impl SshGitServer {
 
     fn configuration(&self) -> String {
         let folder = self.folder.path().display();
-        let environment: Vec<String> =
-            ENVIRONMENT.iter().map(|(name, value)| format!("\"{name}={value}\"")).collect();
+        // Another home than the user's: bash reads its .bashrc for every command that sshd runs.
+        let environment: Vec<String> = std::iter::once(format!("\"HOME={folder}\""))
+            .chain(ENVIRONMENT.iter().map(|(name, value)| format!("\"{name}={value}\"")))
+            .collect();
         format!(
             "ListenAddress {address}
 HostKey {folder}/host_key
