@@ -1,3 +1,8 @@
 //! The daemons against real API servers and Git servers.
 
+mod health;
+mod objects;
+mod policy;
+mod render;
+mod sources;
 mod spine;

@@ -5,8 +5,10 @@
 
 mod daemons;
 mod manifests;
+mod views;
 mod world;
 
 pub use daemons::{Daemons, Finished};
 pub use manifests::{Application, cluster_secret, config_map, deployment};
+pub use views::{condition, create, exists, is_paused, manifest, object, resource, value_until};
 pub use world::{SharedCluster, World, object_gone, object_until, shared_cluster, shared_kube};
