@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use futures::FutureExt;
 use fyr_model::{ClusterEntry, GroupKind, ObjectKey};
 use fyr_plan::{KindState, LiveState};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use crate::connection::{self, ConnectError};
 use crate::contact::{self, Connectivity, Contact};
@@ -18,6 +21,9 @@ use crate::keeper::{Keeper, Limits};
 use crate::requests::Requests;
 use crate::resource::Scope;
 use crate::store::{Records, Store};
+
+/// Wait before a task that panicked is started again: what made it panic is likely still there.
+const RESTART_PAUSE: Duration = Duration::from_secs(10);
 
 /// One managed cluster. Cheap to clone; when the last clone is dropped, its tasks end and its
 /// connections close.
@@ -97,18 +103,17 @@ impl Cluster {
         let watches = Requests::new(clients.watches, contact.clone());
         let records = Arc::new(Records::default());
         let discovery = Arc::new(Discovery::new());
-        let (wanted, wants) = watch::channel(BTreeSet::new());
         let limits = Limits {
             namespaces: entry.namespaces.clone(),
             cluster_resources: entry.cluster_resources,
         };
-        let keeper = Keeper {
+        let keeper = Arc::new(Keeper {
             limits,
             watches,
             requests: requests.clone(),
             records: records.clone(),
             discovery: discovery.clone(),
-        };
+        });
         let shared = Arc::new(Shared {
             name: entry.name.clone(),
             warnings: entry.warnings.clone(),
@@ -117,13 +122,16 @@ impl Cluster {
             records,
             discovery,
             writes: Semaphore::new(WRITES_MAX),
-            wanted,
+            wanted: watch::Sender::new(BTreeSet::new()),
         });
         let tasks = Tasks(vec![
-            tokio::spawn(keep_contact(shared.clone())),
-            tokio::spawn(keep_discovery(shared.clone())),
-            tokio::spawn(tell_connectivity(shared.clone())),
-            tokio::spawn(keeper.run(wants)),
+            tokio::spawn(keep_running(shared.clone(), "contact", keep_contact)),
+            tokio::spawn(keep_running(shared.clone(), "discovery", keep_discovery)),
+            tokio::spawn(keep_running(shared.clone(), "connectivity", tell_connectivity)),
+            tokio::spawn(keep_running(shared.clone(), "watches", move |shared| {
+                let keeper = keeper.clone();
+                async move { keeper.run(shared.wanted.subscribe()).await }
+            })),
         ]);
         Ok(Self { shared, _tasks: Arc::new(tasks) })
     }
@@ -204,6 +212,22 @@ impl Cluster {
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}
+
+/// Runs one of the cluster's loops for ever. Each is level-triggered, so after a panic it begins
+/// anew; until then nothing about the cluster is taken for known.
+async fn keep_running<F: Future<Output = ()>>(
+    shared: Arc<Shared>,
+    name: &'static str,
+    run: impl Fn(Arc<Shared>) -> F,
+) {
+    loop {
+        if AssertUnwindSafe(run(shared.clone())).catch_unwind().await.is_err() {
+            tracing::error!(cluster = shared.name, task = name, "a task panicked");
+            shared.records.update(|store| store.fail_all("a task of this cluster panicked"));
+        }
+        sleep(RESTART_PAUSE).await;
     }
 }
 

@@ -127,7 +127,7 @@ impl Contact {
     }
 
     fn lock_last(&self) -> MutexGuard<'_, Option<(Instant, SystemTime)>> {
-        self.last.lock().expect("nothing panics while holding this lock")
+        self.last.lock().expect("it is held for one copy or one assignment")
     }
 
     fn set(&self, next: Connectivity) {
@@ -200,5 +200,53 @@ pub(crate) async fn watch_over(requests: &Requests, cluster: &str) {
                 sleep(wait).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long a quiet spell lasts, in the paused time of these tests.
+    async fn quiet(contact: &Contact) -> Duration {
+        let begun = Instant::now();
+        contact.quiet_or_suspicious().await;
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cluster_is_probed_only_after_it_said_nothing_for_a_while() {
+        let contact = Contact::new();
+        contact.touch();
+        sleep(PROBE_IDLE / 2).await;
+        contact.touch();
+        let waited = quiet(&contact).await;
+        assert!(waited >= PROBE_IDLE, "{waited:?}");
+        assert!(waited < PROBE_IDLE + Duration::from_secs(1), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_an_answer_has_the_cluster_probed_at_once() {
+        let contact = Contact::new();
+        contact.touch();
+        contact.suspect();
+        assert_eq!(quiet(&contact).await, Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn an_open_circuit_says_why_to_those_who_ask_and_those_who_wait() {
+        let contact = Contact::new();
+        assert_eq!(contact.open(), None, "before the first answer requests may try");
+        let now = SystemTime::now();
+        contact.set(Connectivity::Unreachable {
+            since: now,
+            reason: "refused".to_owned(),
+            next_try: now,
+        });
+        assert_eq!(contact.open().as_deref(), Some("refused"));
+        assert_eq!(contact.opened().await, "refused");
+        contact.set(Connectivity::Connected { version: "v1.37.2".to_owned() });
+        contact.connected().await;
+        assert_eq!(contact.open(), None);
     }
 }

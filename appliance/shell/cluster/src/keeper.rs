@@ -38,7 +38,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// Follows `wanted` for as long as the cluster is managed.
-    pub(crate) async fn run(self, mut wanted: watch::Receiver<BTreeSet<GroupKind>>) {
+    pub(crate) async fn run(&self, mut wanted: watch::Receiver<BTreeSet<GroupKind>>) {
         let mut served = self.discovery.subscribe();
         let mut running: BTreeMap<Coverage, Running> = BTreeMap::new();
         let mut unwatched: BTreeSet<GroupKind> = BTreeSet::new();
@@ -78,7 +78,7 @@ impl Keeper {
             records: self.records.clone(),
             discovery: self.discovery.clone(),
         };
-        Running { spec, task: tokio::spawn(watcher.run()) }
+        Running { spec, task: tokio::spawn(watcher.keep_running()) }
     }
 
     async fn stop_all_but(
@@ -92,11 +92,9 @@ impl Keeper {
         let stopped: Vec<_> = stopped.collect();
         for (coverage, mut running) in stopped {
             running.task.abort();
-            // Until it has really ended it could still write into the store.
-            let ended = (&mut running.task).await;
-            if ended.is_err_and(|error| error.is_panic()) {
-                tracing::error!(kind = %coverage.kind, "a watch panicked");
-            }
+            // Until it has really ended it could still write into the store. How it ends says
+            // nothing: it was aborted.
+            let _ = (&mut running.task).await;
             self.records.update(|store| store.drop_coverage(&coverage));
         }
     }

@@ -8,9 +8,12 @@
 //! While the cluster is unreachable a watch holds no connection and its kind counts as failed.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use fyr_model::{GroupKind, ObjectKey};
 use fyr_plan::{KindState, LiveObject};
 use kube::core::Status;
@@ -156,8 +159,20 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Watches until it is aborted.
-    pub(crate) async fn run(self) {
+    /// Watches until it is aborted. A panic costs this kind a listing, and nobody else anything.
+    pub(crate) async fn keep_running(self) {
+        loop {
+            let ended = AssertUnwindSafe(self.run()).catch_unwind().await;
+            let Err(_) = ended;
+            let coverage = self.spec.coverage();
+            tracing::error!(kind = %coverage.kind, "a watch panicked");
+            let state = KindState::Failed { reason: "the watch panicked".to_owned() };
+            self.records.update(|store| store.set_state(&coverage, state));
+            sleep(RETRY.1).await;
+        }
+    }
+
+    async fn run(&self) -> Infallible {
         let coverage = self.spec.coverage();
         let mut position = Position { version: None, streaming: true };
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);

@@ -57,6 +57,12 @@ impl Kinds {
         self.state(kind) != before
     }
 
+    pub(super) fn fail_all(&mut self, reason: &str) {
+        for watch in self.0.values_mut().flat_map(|kind| kind.watches.values_mut()) {
+            watch.state = KindState::Failed { reason: reason.to_owned() };
+        }
+    }
+
     pub(super) fn remove(&mut self, coverage: &Coverage) {
         if let Some(kind) = self.0.get_mut(&coverage.kind) {
             kind.watches.remove(&coverage.namespace);

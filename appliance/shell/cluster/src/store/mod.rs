@@ -13,7 +13,7 @@ mod interest;
 mod kinds;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use fyr_model::{GroupKind, ObjectKey};
@@ -124,6 +124,12 @@ impl Store {
         if self.kinds.set(coverage, state) {
             self.wake_kind(&coverage.kind);
         }
+    }
+
+    /// Nothing is known to be true any more, for the same reason for every kind.
+    pub(crate) fn fail_all(&mut self, reason: &str) {
+        self.kinds.fail_all(reason);
+        self.wake_all();
     }
 
     /// Says why a kind has no watches: the cluster does not serve it, or nobody has asked yet.
@@ -361,7 +367,7 @@ pub(crate) struct Records {
 
 impl Records {
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Store) -> R) -> R {
-        let mut store = self.store.lock().expect("nothing panics while holding this lock");
+        let mut store = self.lock();
         let result = change(&mut store);
         if !store.dirty.is_empty() {
             self.changed.notify_one();
@@ -370,7 +376,12 @@ impl Records {
     }
 
     pub(crate) fn read<R>(&self, look: impl FnOnce(&Store) -> R) -> R {
-        look(&self.store.lock().expect("nothing panics while holding this lock"))
+        look(&self.lock())
+    }
+
+    /// A panic under the lock may leave an index behind; the listing that follows it mends that.
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The applications woken since the last call; waits for one.
