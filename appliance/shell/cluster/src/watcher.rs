@@ -47,11 +47,13 @@ const LIFETIME_MIN: Duration = Duration::from_secs(1);
 /// Objects in one page of a listing; client-go's value.
 const PAGE: usize = 500;
 
-/// First and longest wait after a failure.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// First and longest wait after a failure. The first is short because a new kind is offered a few
+/// milliseconds before it can be listed.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(30));
 
-/// Failures in a row until the kind counts as unknown: one interruption is routine.
-const FAILURES_TO_TELL: u32 = 2;
+/// Failures in a row until the kind counts as unknown: an interruption is routine, and the third
+/// try comes after about 150 ms.
+const FAILURES_TO_TELL: u32 = 3;
 
 const WHOLE: &str = "application/json";
 pub(crate) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
