@@ -41,12 +41,12 @@ pub struct WrongReceipt {
 }
 
 impl<T: Intent> Recorded<T> {
-    /// Joins a value to the receipt of its own intent.
-    pub fn new(value: T, receipt: Receipt) -> Result<Self, WrongReceipt> {
+    /// Joins a value to the receipt of its own intent; with another receipt it comes back.
+    pub fn new(value: T, receipt: Receipt) -> Result<Self, (T, WrongReceipt)> {
         let wanted = value.digest();
         if receipt.subject != wanted {
             let (sequence, recorded) = (receipt.sequence, receipt.subject);
-            return Err(WrongReceipt { sequence, recorded, wanted });
+            return Err((value, WrongReceipt { sequence, recorded, wanted }));
         }
         Ok(Self { value, receipt })
     }
