@@ -272,7 +272,7 @@ async fn a_cluster_limited_to_a_namespace_sees_it_and_no_other() {
     rig.apply(&lamp).await;
     let inside = BTreeSet::from([key(&lamp)]);
     wait_until(DEADLINE, "the object to be seen", async || {
-        !limited.live(APPLICATION, &inside).objects.is_empty()
+        !limited.live(&rig.namespace, &inside).objects.is_empty()
     })
     .await;
     let status = limited.status();

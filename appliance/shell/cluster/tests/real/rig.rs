@@ -21,9 +21,6 @@ use tokio::time::timeout;
 /// More than anything here takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
-/// The application of every test.
-pub(crate) const APPLICATION: &str = "web";
-
 /// Connections of the client that plays everybody else.
 const CONNECTIONS: usize = 2;
 
@@ -108,6 +105,7 @@ pub(crate) struct Options<'a> {
 pub(crate) struct Rig {
     pub(crate) cluster: Cluster,
     pub(crate) kube: Kube,
+    /// Also the application's name: the others' objects must not wake ours.
     pub(crate) namespace: String,
     changes: Changes,
     kinds: BTreeSet<GroupKind>,
@@ -132,7 +130,7 @@ impl Rig {
             BTreeSet::from([GroupKind::new("", "ConfigMap"), GroupKind::new("apps", "Deployment")]);
         let namespace = namespace.to_owned();
         let rig = Self { cluster, kube, namespace, changes, kinds };
-        rig.cluster.set_interest(APPLICATION, &BTreeSet::new());
+        rig.cluster.set_interest(&rig.namespace, &BTreeSet::new());
         rig.cluster.use_kinds(rig.kinds.clone());
         wait_until(DEADLINE, "every kind to be known", async || {
             let known = rig.cluster.status().kinds;
@@ -154,7 +152,7 @@ impl Rig {
 
     pub(crate) fn interest(&self, objects: &[&Value]) {
         let keys = objects.iter().map(|object| key(object)).collect();
-        self.cluster.set_interest(APPLICATION, &keys);
+        self.cluster.set_interest(&self.namespace, &keys);
     }
 
     /// The path of a namespaced resource of the core group or of `apps`.
@@ -188,25 +186,25 @@ impl Rig {
     }
 
     fn tracked(&self, mut object: Value) -> Value {
-        let id = TrackingId::new(APPLICATION, &key(&object), &self.namespace).to_string();
+        let id = TrackingId::new(&self.namespace, &key(&object), &self.namespace).to_string();
         object["metadata"]["annotations"] = json!({TRACKING_ANNOTATION: id});
         object
     }
 
     pub(crate) fn live(&self, object: &Value) -> Option<LiveObject> {
         let key = key(object);
-        let mut state = self.cluster.live(APPLICATION, &BTreeSet::from([key.clone()]));
+        let mut state = self.cluster.live(&self.namespace, &BTreeSet::from([key.clone()]));
         state.objects.remove(&key)
     }
 
     pub(crate) fn is_complete(&self, object: &Value) -> bool {
-        self.cluster.live(APPLICATION, &BTreeSet::from([key(object)])).complete()
+        self.cluster.live(&self.namespace, &BTreeSet::from([key(object)])).complete()
     }
 
     /// Waits until the application is woken.
     pub(crate) async fn woken(&mut self) {
         let woken = timeout(DEADLINE, self.changes.next()).await.expect("it is woken");
-        assert_eq!(woken, BTreeSet::from([APPLICATION.to_owned()]));
+        assert_eq!(woken, BTreeSet::from([self.namespace.clone()]));
     }
 
     /// Who has been woken already.
@@ -226,7 +224,7 @@ impl Rig {
     /// The same application, through another connection.
     pub(crate) async fn through(self, cluster: Cluster) -> Self {
         let changes = cluster.changes();
-        cluster.set_interest(APPLICATION, &BTreeSet::new());
+        cluster.set_interest(&self.namespace, &BTreeSet::new());
         cluster.use_kinds(self.kinds.clone());
         wait_until(DEADLINE, "the cluster to be discovered", async || cluster.is_discovered())
             .await;
@@ -285,7 +283,7 @@ impl Rig {
     pub(crate) fn plan(&self, stages: impl IntoIterator<Item = Vec<Step>>) -> Plan {
         let stages = stages.into_iter().map(|steps| Stage { steps, needs_success: false });
         Plan {
-            application: APPLICATION.to_owned(),
+            application: self.namespace.clone(),
             cluster: self.cluster.name().to_owned(),
             revision: None,
             stages: stages.collect(),
