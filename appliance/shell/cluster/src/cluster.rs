@@ -180,6 +180,12 @@ impl Cluster {
         self.shared.discovery.served().preferred(kind).map(|resource| resource.scope)
     }
 
+    /// The version in which the cluster prefers a kind; `None` as for [`Cluster::scope`].
+    pub fn version(&self, kind: &GroupKind) -> Option<String> {
+        let served = self.shared.discovery.served();
+        served.preferred(kind).map(|resource| resource.gvk.version.clone())
+    }
+
     /// Whether it is known which kinds the cluster serves.
     pub fn is_discovered(&self) -> bool {
         self.shared.discovery.served().is_known()
