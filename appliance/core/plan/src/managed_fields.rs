@@ -115,7 +115,7 @@ pub fn adoption_patch(managed_fields: &Value, resource_version: &str) -> Option<
         }));
     }
     let stays = |entry: &&Value| {
-        !is_adopted(entry) && !(is_own(entry) && text(entry, "apiVersion") == version)
+        !(is_adopted(entry) || is_own(entry) && text(entry, "apiVersion") == version)
     };
     moved.extend(entries(managed_fields).filter(stays).cloned());
     Some(json!([
@@ -191,7 +191,7 @@ fn join(into: &mut Value, from: Value) {
 mod tests {
     use super::*;
 
-    fn entry(manager: &str, operation: &str, fields: Value) -> Value {
+    fn entry(manager: &str, operation: &str, fields: &Value) -> Value {
         json!({
             "manager": manager, "operation": operation, "apiVersion": "apps/v1",
             "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields,
@@ -205,32 +205,32 @@ mod tests {
 
     #[test]
     fn the_digest_follows_our_own_fields_and_nothing_else() {
-        let own = entry("fyr", "Apply", json!({"f:spec": {"f:replicas": {}}}));
+        let own = entry("fyr", "Apply", &json!({"f:spec": {"f:replicas": {}}}));
         let before = own_fields_digest(&json!([own]));
         assert!(before.is_some());
-        let foreign = entry("kubectl", "Update", json!({"f:spec": {"f:paused": {}}}));
+        let foreign = entry("kubectl", "Update", &json!({"f:spec": {"f:paused": {}}}));
         assert_eq!(own_fields_digest(&json!([foreign, own])), before);
         let mut later = own.clone();
         later["time"] = json!("2027-01-01T00:00:00Z");
         assert_eq!(own_fields_digest(&json!([later])), before);
-        let lost = entry("fyr", "Apply", json!({"f:spec": {"f:paused": {}}}));
+        let lost = entry("fyr", "Apply", &json!({"f:spec": {"f:paused": {}}}));
         assert_ne!(own_fields_digest(&json!([lost])), before);
     }
 
     #[test]
     fn updates_subresources_and_empty_entries_are_not_ours() {
-        let mut status = entry("fyr", "Apply", json!({"f:status": {}}));
+        let mut status = entry("fyr", "Apply", &json!({"f:status": {}}));
         status["subresource"] = json!("status");
-        let update = entry("fyr", "Update", json!({"f:spec": {}}));
-        let empty = entry("fyr", "Apply", json!({}));
+        let update = entry("fyr", "Update", &json!({"f:spec": {}}));
+        let empty = entry("fyr", "Apply", &json!({}));
         assert_eq!(own_fields_digest(&json!([status, update, empty, {}])), None);
         assert_eq!(own_fields_digest(&Value::Null), None);
     }
 
     #[test]
     fn two_entries_of_ours_digest_alike_in_either_order() {
-        let new = entry("fyr", "Apply", json!({"f:spec": {"f:a": {}}}));
-        let mut old = entry("fyr", "Apply", json!({"f:spec": {"f:b": {}}}));
+        let new = entry("fyr", "Apply", &json!({"f:spec": {"f:a": {}}}));
+        let mut old = entry("fyr", "Apply", &json!({"f:spec": {"f:b": {}}}));
         old["apiVersion"] = json!("apps/v1beta1");
         let digest = own_fields_digest(&json!([new, old]));
         assert_eq!(digest, own_fields_digest(&json!([old, new])));
@@ -240,10 +240,10 @@ mod tests {
     #[test]
     fn fields_of_kubectl_argo_and_flux_become_ours_and_those_of_controllers_do_not() {
         let fields = json!([
-            entry("kubectl-client-side-apply", "Update", json!({"f:spec": {"f:a": {}}})),
-            entry("argocd-controller", "Apply", json!({"f:spec": {"f:b": {}}})),
-            entry("kustomize-controller", "Apply", json!({"f:spec": {"f:c": {}}})),
-            entry("kube-controller-manager", "Update", json!({"f:spec": {"f:d": {}}})),
+            entry("kubectl-client-side-apply", "Update", &json!({"f:spec": {"f:a": {}}})),
+            entry("argocd-controller", "Apply", &json!({"f:spec": {"f:b": {}}})),
+            entry("kustomize-controller", "Apply", &json!({"f:spec": {"f:c": {}}})),
+            entry("kube-controller-manager", "Update", &json!({"f:spec": {"f:d": {}}})),
         ]);
         assert!(is_adoptable(&fields));
         let moved = joined(&fields);
@@ -261,7 +261,7 @@ mod tests {
             "manager": "kubectl", "operation": "Update", "subresource": "scale",
             "apiVersion": "apps/v1", "fieldsV1": {"f:spec": {"f:replicas": {}}},
         });
-        let fields = json!([entry("fyr", "Apply", json!({"f:spec": {}})), scale]);
+        let fields = json!([entry("fyr", "Apply", &json!({"f:spec": {}})), scale]);
         assert!(!is_adoptable(&fields));
         assert_eq!(adoption_patch(&fields, "7"), None);
         assert_eq!(adoption_patch(&Value::Null, "7"), None);
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_patch_holds_the_resource_version_it_was_made_for() {
-        let fields = json!([entry("helm", "Update", json!({"f:data": {}}))]);
+        let fields = json!([entry("helm", "Update", &json!({"f:data": {}}))]);
         let patch = adoption_patch(&fields, "41").unwrap();
         assert_eq!(
             patch[1],
@@ -280,8 +280,8 @@ mod tests {
     #[test]
     fn a_leaf_joined_with_a_branch_stays_a_member() {
         let fields = json!([
-            entry("fyr", "Apply", json!({"f:data": {"f:a": {}}, "f:x": {}})),
-            entry("helm", "Update", json!({"f:data": {}, "f:x": {}})),
+            entry("fyr", "Apply", &json!({"f:data": {"f:a": {}}, "f:x": {}})),
+            entry("helm", "Update", &json!({"f:data": {}, "f:x": {}})),
         ]);
         assert_eq!(
             joined(&fields)[0]["fieldsV1"],
@@ -295,22 +295,22 @@ mod tests {
         let fields = json!([entry(
             "kubectl-client-side-apply",
             "Update",
-            json!({
+            &json!({
                 "f:metadata": {"f:annotations": {annotation: {}}},
                 "f:spec": {"f:a": {}},
                 "f:status": {"f:phase": {}},
             })
         )]);
         assert_eq!(joined(&fields)[0]["fieldsV1"], json!({"f:spec": {"f:a": {}}}));
-        let only = json!([entry("helm", "Update", json!({"f:status": {}}))]);
+        let only = json!([entry("helm", "Update", &json!({"f:status": {}}))]);
         assert_eq!(joined(&only), json!([]));
     }
 
     #[test]
     fn entries_of_another_version_are_dropped_and_not_mixed() {
-        let mut other = entry("helm", "Update", json!({"f:spec": {"f:old": {}}}));
+        let mut other = entry("helm", "Update", &json!({"f:spec": {"f:old": {}}}));
         other["apiVersion"] = json!("apps/v1beta1");
-        let fields = json!([entry("fyr", "Apply", json!({"f:spec": {"f:a": {}}})), other]);
+        let fields = json!([entry("fyr", "Apply", &json!({"f:spec": {"f:a": {}}})), other]);
         let moved = joined(&fields);
         assert_eq!(moved.as_array().map(Vec::len), Some(1));
         assert_eq!(moved[0]["fieldsV1"], json!({"f:spec": {"f:a": {}}}));

@@ -8,14 +8,14 @@ use super::conditions::{self, Condition};
 use super::{Health, HealthStatus, degraded, healthy, progressing, text};
 
 /// A service of type `LoadBalancer` waits for its address; others have nothing to wait for.
-pub(super) fn service(object: &Value) -> Option<Health> {
+pub(super) fn service(object: &Value) -> Health {
     let waits = text(object, "/spec/type") == "LoadBalancer" && !has_address(object);
-    Some(if waits { progressing("it has no load balancer yet") } else { healthy("") })
+    if waits { progressing("it has no load balancer yet") } else { healthy("") }
 }
 
 /// Healthy with or without an address; see the module above for why.
-pub(super) fn ingress(object: &Value) -> Option<Health> {
-    Some(healthy(if has_address(object) { "" } else { "no address is published" }))
+pub(super) fn ingress(object: &Value) -> Health {
+    healthy(if has_address(object) { "" } else { "no address is published" })
 }
 
 fn has_address(object: &Value) -> bool {
@@ -26,25 +26,25 @@ fn has_address(object: &Value) -> bool {
 }
 
 /// Judges the phase of a claim.
-pub(super) fn volume_claim(object: &Value) -> Option<Health> {
-    Some(match text(object, "/status/phase") {
+pub(super) fn volume_claim(object: &Value) -> Health {
+    match text(object, "/status/phase") {
         "Bound" => healthy(""),
         "Lost" => degraded("its volume is lost"),
         "Pending" | "" => progressing("it is not bound to a volume yet"),
         phase => Health::new(HealthStatus::Unknown, format!("its phase is {phase:?}")),
-    })
+    }
 }
 
 /// A namespace that is going away takes its content with it.
-pub(super) fn namespace(object: &Value) -> Option<Health> {
-    Some(match text(object, "/status/phase") {
+pub(super) fn namespace(object: &Value) -> Health {
+    match text(object, "/status/phase") {
         "Terminating" => progressing("it is being deleted"),
         _ => healthy(""),
-    })
+    }
 }
 
 /// Judges the conditions of an autoscaler; `autoscaling/v1` keeps them in an annotation.
-pub(super) fn autoscaler(object: &Value) -> Option<Health> {
+pub(super) fn autoscaler(object: &Value) -> Health {
     const V1: &str = "/metadata/annotations/autoscaling.alpha.kubernetes.io~1conditions";
     let conditions = match object.pointer("/status/conditions") {
         Some(conditions) => Cow::Borrowed(conditions),
@@ -55,37 +55,37 @@ pub(super) fn autoscaler(object: &Value) -> Option<Health> {
         let failed = conditions::of(&conditions, kind)
             .filter(|condition| condition.is_false() && condition.reason != "ScalingDisabled");
         if let Some(condition) = failed {
-            return Some(degraded(condition.message));
+            return degraded(condition.message);
         }
     }
-    Some(match conditions::of(&conditions, "AbleToScale") {
+    match conditions::of(&conditions, "AbleToScale") {
         Some(condition) => healthy(condition.message),
         None => progressing("it has not been evaluated yet"),
-    })
+    }
 }
 
 /// An aggregated API is there when it answers.
-pub(super) fn api_service(object: &Value) -> Option<Health> {
-    Some(match conditions::find(object, "Available") {
+pub(super) fn api_service(object: &Value) -> Health {
+    match conditions::find(object, "Available") {
         Some(condition) if condition.is_true() => healthy(""),
         Some(condition) => progressing(condition.message),
         None => progressing("it has not been tried yet"),
-    })
+    }
 }
 
 /// A definition is there when its names are accepted and its kind is served.
-pub(super) fn definition(object: &Value) -> Option<Health> {
+pub(super) fn definition(object: &Value) -> Health {
     let find = |kind| conditions::find(object, kind);
     if let Some(condition) = find("NamesAccepted").filter(Condition::is_false) {
-        return Some(degraded(condition.message));
+        return degraded(condition.message);
     }
     if let Some(condition) = find("NonStructuralSchema").filter(Condition::is_true) {
-        return Some(degraded(condition.message));
+        return degraded(condition.message);
     }
-    Some(match find("Established") {
+    match find("Established") {
         Some(condition) if condition.is_true() => healthy(""),
         _ => progressing("its kind is not served yet"),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -103,8 +103,8 @@ mod tests {
         json!({"status": {"conditions": list}})
     }
 
-    fn judge(rule: fn(&Value) -> Option<Health>, object: &Value) -> HealthStatus {
-        rule(object).unwrap().status
+    fn judge(rule: fn(&Value) -> Health, object: &Value) -> HealthStatus {
+        rule(object).status
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_ingress_without_an_address_is_healthy_and_says_so() {
-        assert_eq!(ingress(&json!({})), Some(healthy("no address is published")));
+        assert_eq!(ingress(&json!({})), healthy("no address is published"));
     }
 
     #[test]

@@ -70,7 +70,10 @@ pub fn health_of(gvk: &GroupVersionKind, object: &Value) -> Option<Health> {
     if !text(object, "/metadata/deletionTimestamp").is_empty() {
         return Some(Health::new(HealthStatus::Progressing, "it is being deleted"));
     }
-    rule(object)
+    match rule {
+        Rule::Kind(judge) => Some(judge(object)),
+        Rule::Conditions => conditions::custom_resource(object),
+    }
 }
 
 /// Whether objects of this kind have to be watched whole, because their health is read from them.
@@ -80,8 +83,13 @@ pub fn has_health_rules(kind: &GroupKind) -> bool {
     rule(&kind.group, &kind.kind).is_some()
 }
 
-/// A rule that judges an object of one kind.
-type Rule = fn(&Value) -> Option<Health>;
+/// How objects of a kind are judged.
+enum Rule {
+    /// By a rule of its own.
+    Kind(fn(&Value) -> Health),
+    /// By the conditions they publish.
+    Conditions,
+}
 
 /// API groups that are part of Kubernetes. Kinds of all other groups are custom resources; the
 /// suffix does not tell (`gateway.networking.k8s.io` is one).
@@ -114,7 +122,7 @@ const BUILT_IN_GROUPS: [&str; 25] = [
 ];
 
 fn rule(group: &str, kind: &str) -> Option<Rule> {
-    Some(match (group, kind) {
+    Some(Rule::Kind(match (group, kind) {
         ("apps", "Deployment") => workload::deployment,
         ("apps", "StatefulSet") => workload::stateful_set,
         ("apps", "DaemonSet") => workload::daemon_set,
@@ -130,8 +138,8 @@ fn rule(group: &str, kind: &str) -> Option<Rule> {
         ("apiregistration.k8s.io", "APIService") => cluster::api_service,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => cluster::definition,
         (group, _) if BUILT_IN_GROUPS.contains(&group) => return None,
-        _ => conditions::custom_resource,
-    })
+        _ => return Some(Rule::Conditions),
+    }))
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {

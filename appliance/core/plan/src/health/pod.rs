@@ -6,20 +6,20 @@ use super::conditions::{self, Condition};
 use super::{Health, HealthStatus, degraded, healthy, number, progressing, text};
 
 /// Judges a pod by its phase and its containers.
-pub(super) fn pod(object: &Value) -> Option<Health> {
+pub(super) fn pod(object: &Value) -> Health {
     let restarts = text(object, "/spec/restartPolicy") != "OnFailure"
         && text(object, "/spec/restartPolicy") != "Never";
     if restarts && let Some(reason) = containers(object).find_map(waits_in_vain) {
-        return Some(degraded(reason));
+        return degraded(reason);
     }
-    Some(match text(object, "/status/phase") {
+    match text(object, "/status/phase") {
         "Pending" => progressing(pending_reason(object)),
         "Succeeded" => healthy(""),
         "Failed" => degraded(failure(object)),
         "Running" if !restarts => progressing("it has not finished yet"),
         "Running" => running(object),
         phase => Health::new(HealthStatus::Unknown, format!("its phase is {phase:?}")),
-    })
+    }
 }
 
 fn running(object: &Value) -> Health {
@@ -92,8 +92,8 @@ mod tests {
     use super::*;
     use crate::HealthStatus::{Degraded, Healthy, Progressing, Unknown};
 
-    fn judge(policy: &str, status: Value) -> Health {
-        pod(&json!({"spec": {"restartPolicy": policy}, "status": status})).unwrap()
+    fn judge(policy: &str, status: &Value) -> Health {
+        pod(&json!({"spec": {"restartPolicy": policy}, "status": status}))
     }
 
     #[test]
@@ -107,12 +107,12 @@ mod tests {
             ("Always", "", Unknown),
         ];
         for (policy, phase, expected) in cases {
-            let health = judge(policy, json!({"phase": phase}));
+            let health = judge(policy, &json!({"phase": phase}));
             assert_eq!(health.status, expected, "{policy} {phase}");
         }
         let ready =
             json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
-        assert_eq!(judge("Always", ready).status, Healthy);
+        assert_eq!(judge("Always", &ready).status, Healthy);
     }
 
     #[test]
@@ -122,15 +122,15 @@ mod tests {
                 "phase": "Pending",
                 "containerStatuses": [{"name": "web", "state": {"waiting": {"reason": reason}}}],
             });
-            let health = judge("Always", status.clone());
+            let health = judge("Always", &status);
             assert_eq!(health, degraded(format!("container web: {reason}")));
-            assert_eq!(judge("Never", status).status, Progressing);
+            assert_eq!(judge("Never", &status).status, Progressing);
         }
         let creating = json!({
             "phase": "Pending",
             "containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}],
         });
-        assert_eq!(judge("Always", creating).status, Progressing);
+        assert_eq!(judge("Always", &creating).status, Progressing);
     }
 
     #[test]
@@ -140,10 +140,10 @@ mod tests {
             "phase": "Running",
             "containerStatuses": [{"name": "web", "lastState": crashed}],
         });
-        let health = judge("Always", status.clone());
+        let health = judge("Always", &status);
         assert_eq!(health, degraded("container web ended with exit code 3"));
         status["conditions"] = json!([{"type": "Ready", "status": "True"}]);
-        assert_eq!(judge("Always", status).status, Healthy);
+        assert_eq!(judge("Always", &status).status, Healthy);
     }
 
     #[test]
@@ -152,6 +152,6 @@ mod tests {
             "phase": "Pending",
             "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes"}],
         });
-        assert_eq!(judge("Always", status), progressing("0/3 nodes"));
+        assert_eq!(judge("Always", &status), progressing("0/3 nodes"));
     }
 }

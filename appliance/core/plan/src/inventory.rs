@@ -1,0 +1,158 @@
+//! What an application has put on its cluster: written before every change, so that after a crash
+//! at any point nothing of ours is forgotten.
+//!
+//! ```text
+//!             before_apply            after: applied
+//!   (none) ───────────────▶ Intent ──────────────────▶ Applied
+//!                             ▲      before_apply         │
+//!                             └───────────────────────────┤
+//!                                                         │ before_apply (prune)
+//!   (none) ◀───────────────────────────────────────── Deleting
+//!            after: already gone, or observe: not live
+//! ```
+
+use std::collections::BTreeMap;
+
+use fyr_model::{Digest, ObjectKey};
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::is_definition;
+use crate::tracking::{Claim, claim};
+use crate::{Action, Desired, KindState, LiveState, Outcome, Plan, Retention, StepResult};
+
+/// Where an object stands between us and the cluster.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum EntryState {
+    /// It is about to be applied, or it is not known how that ended.
+    Intent,
+    /// The cluster took it.
+    Applied,
+    /// It is about to be deleted, or on its way out.
+    Deleting,
+}
+
+/// One object of an application.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct InventoryEntry {
+    /// The version it was applied as; deleting needs one.
+    pub version: String,
+    /// Its uid after the last apply; `None` before the first.
+    pub uid: Option<String>,
+    /// Digest of the last manifest the cluster took.
+    pub rendered: Option<Digest>,
+    /// Digest of our managed fields after that.
+    pub own_fields: Option<Digest>,
+    /// Where it stands.
+    pub state: EntryState,
+    /// Its sync wave.
+    pub wave: i32,
+    /// What its manifest says about going away.
+    pub retention: Retention,
+}
+
+/// The objects of one application on one cluster.
+pub type Inventory = BTreeMap<ObjectKey, InventoryEntry>;
+
+/// Writes down what `plan` is about to do. To be stored before its first request; returns the
+/// entries to store.
+pub fn before_apply(inventory: &mut Inventory, plan: &Plan, desired: &Desired) -> Vec<ObjectKey> {
+    let mut changed = Vec::new();
+    for step in plan.steps() {
+        match &step.action {
+            Action::Apply { .. } => {
+                let manifest = desired.objects.get(&step.key);
+                let entry = inventory.entry(step.key.clone()).or_insert_with(|| InventoryEntry {
+                    version: String::new(),
+                    uid: None,
+                    rendered: None,
+                    own_fields: None,
+                    state: EntryState::Intent,
+                    wave: 0,
+                    retention: Retention::default(),
+                });
+                entry.version.clone_from(&step.gvk.version);
+                entry.state = EntryState::Intent;
+                if let Some(manifest) = manifest {
+                    entry.wave = manifest.wave;
+                    entry.retention = manifest.retention;
+                }
+            }
+            Action::Prune { .. } => match inventory.get_mut(&step.key) {
+                Some(entry) => entry.state = EntryState::Deleting,
+                None => continue,
+            },
+            // Never ours, so that it is never pruned.
+            Action::CreateNamespace { .. } => continue,
+        }
+        changed.push(step.key.clone());
+    }
+    changed
+}
+
+/// Writes down what became of `plan`; returns the entries to store, or to remove if they are gone
+/// from `inventory`.
+///
+/// What failed or was not tried keeps its intent: it may or may not have happened.
+pub fn after(inventory: &mut Inventory, plan: &Plan, outcome: &Outcome) -> Vec<ObjectKey> {
+    let rendered: BTreeMap<&ObjectKey, Digest> = plan
+        .steps()
+        .filter_map(|step| match &step.action {
+            Action::Apply { rendered, .. } => Some((&step.key, *rendered)),
+            Action::CreateNamespace { .. } | Action::Prune { .. } => None,
+        })
+        .collect();
+    let mut changed = Vec::new();
+    for step in &outcome.steps {
+        match &step.result {
+            StepResult::Applied { uid, own_fields, .. } => {
+                let Some(rendered) = rendered.get(&step.key) else { continue };
+                let Some(entry) = inventory.get_mut(&step.key) else { continue };
+                entry.uid = Some(uid.clone());
+                entry.rendered = Some(*rendered);
+                entry.own_fields = *own_fields;
+                entry.state = EntryState::Applied;
+            }
+            StepResult::AlreadyGone => {
+                if inventory.remove(&step.key).is_none() {
+                    continue;
+                }
+            }
+            StepResult::NamespaceReady
+            | StepResult::Pruned
+            | StepResult::Failed(_)
+            | StepResult::NotTried => continue,
+        }
+        changed.push(step.key.clone());
+    }
+    changed
+}
+
+/// Forgets what `application` does not want any more and need not delete: what is gone, what
+/// carries the tracking annotation of another application, and definitions, which stay and are
+/// nobody's. Returns what was forgotten.
+///
+/// An object counts as gone only if its kind is completely listed.
+pub fn observe(
+    inventory: &mut Inventory,
+    application: &str,
+    desired: &Desired,
+    live: &LiveState,
+) -> Vec<ObjectKey> {
+    let gone = |key: &ObjectKey| {
+        let kind = key.group_kind();
+        let known = matches!(live.kind(&kind), KindState::Synced | KindState::Missing);
+        let gone = match live.objects.get(key) {
+            None => known,
+            Some(object) => matches!(
+                claim(object.tracking_id.as_deref(), key),
+                Claim::Application(owner) if owner != application
+            ),
+        };
+        !desired.wants(key) && (is_definition(&kind) || gone)
+    };
+    let forgotten: Vec<ObjectKey> = inventory.keys().filter(|key| gone(key)).cloned().collect();
+    for key in &forgotten {
+        inventory.remove(key);
+    }
+    forgotten
+}
