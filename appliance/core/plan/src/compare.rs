@@ -90,9 +90,16 @@ impl<'a> Comparison<'a> {
     }
 
     /// The application whose object this is, if not ours.
+    ///
+    /// Of an object that we want and have applied before, the annotation says nothing: whoever
+    /// changed it has changed a field of ours, which is drift.
     pub(crate) fn owner(&self, key: &ObjectKey) -> Option<&'a str> {
         if let Some(owner) = self.claimed.get(key) {
             return Some(owner);
+        }
+        let applied = self.inventory.get(key).is_some_and(|entry| entry.rendered.is_some());
+        if applied && self.desired.wants(key) {
+            return None;
         }
         let live = self.live.objects.get(key)?;
         match claim(live.tracking_id.as_deref(), key) {

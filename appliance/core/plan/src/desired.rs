@@ -5,6 +5,7 @@ mod hook;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use fyr_model::{Digest, GroupKind, GroupVersionKind, Hasher, Object, ObjectKey};
@@ -33,7 +34,7 @@ pub struct Retention {
 }
 
 /// One object an application wants.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct DesiredObject {
     /// The kind and version of its manifest.
     pub gvk: GroupVersionKind,
@@ -81,8 +82,19 @@ pub struct DesiredContext<'a> {
     pub permits: &'a dyn Fn(&ObjectKey, Scope) -> Result<(), String>,
 }
 
-impl std::fmt::Debug for DesiredContext<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Without the body: it may be a Secret's.
+impl fmt::Debug for DesiredObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DesiredObject")
+            .field("gvk", &self.gvk)
+            .field("wave", &self.wave)
+            .field("rendered", &self.rendered)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for DesiredContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DesiredContext").field("application", &self.application).finish()
     }
 }

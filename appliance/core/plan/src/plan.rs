@@ -333,7 +333,8 @@ impl<'a> Planner<'a> {
         let has_metadata = policy.namespace_metadata.is_some();
         let is_missing = !exists && *comparison.live.kind(&key.group_kind()) == KindState::Synced;
         // Where nothing is known of namespaces the executor finds out; it changes none that exists.
-        let due = is_missing || applies && (!exists || has_metadata);
+        let asked = applies || matches!(self.input.trigger, Trigger::Manual(_));
+        let due = is_missing || applies && !exists || asked && has_metadata;
         due.then(|| {
             let gvk = GroupVersionKind::from_api_version("v1", "Namespace");
             let body = self.namespace_body().into();

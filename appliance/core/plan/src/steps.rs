@@ -1,5 +1,6 @@
 //! A plan: everything the executor will do, in order. It has no choices left to make.
 
+use std::fmt;
 use std::sync::Arc;
 
 use fyr_audit::Intent;
@@ -35,7 +36,7 @@ pub enum Propagation {
 }
 
 /// What the executor does with one object.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub enum Action {
     /// Server-side apply with field manager `fyr`, forced.
     Apply {
@@ -69,6 +70,29 @@ pub enum Action {
         /// What happens to the objects it owns.
         propagation: Propagation,
     },
+}
+
+/// Without the bodies: they may be Secrets'.
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Apply { reason, body: _, rendered, uid, adopt_fields, recreate } => f
+                .debug_struct("Apply")
+                .field("reason", reason)
+                .field("rendered", rendered)
+                .field("uid", uid)
+                .field("adopt_fields", adopt_fields)
+                .field("recreate", recreate)
+                .finish_non_exhaustive(),
+            Self::CreateNamespace { body: _ } => f.write_str("CreateNamespace"),
+            Self::Prune { uid, resource_version, propagation } => f
+                .debug_struct("Prune")
+                .field("uid", uid)
+                .field("resource_version", resource_version)
+                .field("propagation", propagation)
+                .finish(),
+        }
+    }
 }
 
 /// One object and what happens to it.

@@ -1,5 +1,7 @@
 //! What is applied, in which order, and what is left alone.
 
+use fyr_model::NamespaceMetadata;
+
 use super::world::{World, config, configs, key, manifest, manual, text};
 use crate::{Action, Blocker, ConditionKind, KindState, Manual, Policy, Trigger};
 
@@ -219,4 +221,36 @@ fn a_resting_object_is_not_healed_but_a_new_commit_is_applied() {
     assert!(planned.plan.is_empty());
     assert_eq!(planned.conditions[0].kind, ConditionKind::FightWarning);
     assert_eq!(text(&world.plan(&Trigger::Automated)), ["heal ConfigMap/a"]);
+}
+
+#[test]
+fn who_rewrites_our_tracking_annotation_has_changed_a_field_of_ours() {
+    let mut world = World::synced(vec![config("a")]);
+    let object = world.object(&key("ConfigMap", "a"));
+    object.tracking_id = Some("other:/ConfigMap:dest/a".to_owned());
+    object.own_fields = None;
+    assert_eq!(text(&world.run(&Trigger::Heal)), ["heal ConfigMap/a"]);
+}
+
+#[test]
+fn labels_of_the_namespace_are_set_with_every_apply_and_when_asked() {
+    let mut world = World::new(vec![config("a")]);
+    world.options(&["CreateNamespace=true"]);
+    let labels = [("team".to_owned(), "shop".to_owned())].into();
+    world.policy.namespace_metadata =
+        Some(NamespaceMetadata { labels, ..NamespaceMetadata::default() });
+    let planned = world.run(&Trigger::Automated);
+    let Action::CreateNamespace { body } = &planned.plan.stages[0].steps[0].action else {
+        panic!("the first step makes the namespace");
+    };
+    assert!(body.contains(r#""labels":{"team":"shop"}"#) && !body.contains("annotations"));
+    assert!(world.plan(&Trigger::Heal).plan.is_empty());
+    assert_eq!(text(&world.plan(&manual(false, false))), ["make Namespace/dest"]);
+}
+
+#[test]
+fn debug_output_shows_no_content_of_an_object() {
+    let world = World::new(vec![manifest("ConfigMap", "a", "hunter2", &[])]);
+    let planned = world.plan(&Trigger::Automated);
+    assert!(!format!("{planned:?} {:?}", world.desired).contains("hunter2"));
 }
