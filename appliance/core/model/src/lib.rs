@@ -1,6 +1,7 @@
 //! What every part of Fyr talks about: objects, revisions, applications, clusters, secrets as
 //! types. Pure data: no clock, no I/O.
 
+pub mod api;
 mod appliance;
 mod application;
 mod cluster;
