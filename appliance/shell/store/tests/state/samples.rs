@@ -1,0 +1,104 @@
+//! Values with every field set.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use fyr_audit::Actor;
+use fyr_model::{CommitId, Digest, ObjectKey};
+use fyr_plan::{EntryState, InventoryEntry, Permission, Retention};
+use fyr_store::{ApplicationState, Applied, Deployment, Heal, Operation, Pause, Phase, Pin, Store};
+
+/// A folder with a database in it.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("there is a folder for temporary files"))
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.path().join("state.db")
+    }
+
+    pub(crate) fn open(&self) -> Store {
+        Store::open(&self.database()).expect("nobody else has it open")
+    }
+}
+
+pub(crate) fn time(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
+}
+
+pub(crate) fn key(name: &str) -> ObjectKey {
+    ObjectKey {
+        group: "apps".to_owned(),
+        kind: "Deployment".to_owned(),
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+pub(crate) fn entry(state: EntryState) -> InventoryEntry {
+    InventoryEntry {
+        version: "v1".to_owned(),
+        uid: Some("0-1-2".to_owned()),
+        rendered: Some(Digest::of(b"rendered")),
+        own_fields: Some(Digest::of(b"fields")),
+        state,
+        wave: -3,
+        retention: Retention {
+            prune: Some(Permission::Confirm),
+            delete: Some(Permission::Never),
+            prune_last: true,
+            ignore_extraneous: false,
+        },
+    }
+}
+
+fn revisions() -> Vec<CommitId> {
+    ["a", "b"].map(|digit| digit.repeat(40).parse().expect("it is a full id")).to_vec()
+}
+
+fn person() -> Actor {
+    Actor::Person { uid: 1000, name: "kari".to_owned() }
+}
+
+pub(crate) fn state() -> ApplicationState {
+    ApplicationState {
+        applied: Some(Applied {
+            revisions: revisions(),
+            digest: Digest::of(b"desired"),
+            at: time(1),
+        }),
+        pause: Some(Pause { by: "kari".to_owned(), reason: "incident 7".to_owned(), at: time(2) }),
+        pin: Some(Pin {
+            revisions: revisions(),
+            history_id: Some(12),
+            by: "ola".to_owned(),
+            reason: "bad release".to_owned(),
+            at: time(3),
+        }),
+        operation: Some(Operation {
+            phase: Phase::Failed,
+            message: "1 of 4 objects failed".to_owned(),
+            actor: person(),
+            revisions: revisions(),
+            started_at: time(4),
+            finished_at: Some(time(5)),
+            retries: 3,
+        }),
+        heal: Some(Heal { failures: 2, ended_at: time(6) }),
+    }
+}
+
+pub(crate) fn deployment(phase: Phase) -> Deployment {
+    Deployment {
+        revisions: revisions(),
+        source: "{\"path\":\"overlays/production\"}".to_owned(),
+        digest: Digest::of(b"desired"),
+        deployed_at: time(5),
+        actor: person(),
+        phase,
+        message: String::new(),
+    }
+}
