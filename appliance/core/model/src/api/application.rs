@@ -353,17 +353,21 @@ impl ResourceNode {
     pub fn forest(resources: &[ResourceStatus]) -> Vec<Self> {
         let known: BTreeMap<ResourceRef, &ResourceStatus> =
             resources.iter().map(|resource| (resource.reference(), resource)).collect();
-        let mut children: BTreeMap<Option<ResourceRef>, Vec<&ResourceStatus>> = BTreeMap::new();
+        let mut top = Vec::new();
+        let mut children: BTreeMap<ResourceRef, Vec<&ResourceStatus>> = BTreeMap::new();
         for (reference, resource) in &known {
-            let owner = Self::reaches_top(reference, &known).then(|| resource.owner.clone());
-            let owner = owner.flatten().filter(|owner| known.contains_key(owner));
-            children.entry(owner).or_default().push(resource);
+            match &resource.owner {
+                Some(owner) if known.contains_key(owner) && Self::ends(reference, &known) => {
+                    children.entry(owner.clone()).or_default().push(resource);
+                }
+                _ => top.push(*resource),
+            }
         }
-        Self::level(None, &children)
+        Self::level(top, &children)
     }
 
-    /// Whether the owners of an object end before the limit.
-    fn reaches_top(start: &ResourceRef, known: &BTreeMap<ResourceRef, &ResourceStatus>) -> bool {
+    /// Whether the chain of an object's owners ends before the limit.
+    fn ends(start: &ResourceRef, known: &BTreeMap<ResourceRef, &ResourceStatus>) -> bool {
         let mut current = start;
         for _ in 0..Self::DEPTH_MAX {
             match known.get(current).and_then(|resource| resource.owner.as_ref()) {
@@ -375,17 +379,15 @@ impl ResourceNode {
     }
 
     fn level(
-        owner: Option<ResourceRef>,
-        children: &BTreeMap<Option<ResourceRef>, Vec<&ResourceStatus>>,
+        mut here: Vec<&ResourceStatus>,
+        children: &BTreeMap<ResourceRef, Vec<&ResourceStatus>>,
     ) -> Vec<Self> {
-        let mut here = children.get(&owner).cloned().unwrap_or_default();
         here.sort_by_key(|resource| (resource.urgency(), resource.reference()));
-        here.into_iter()
-            .map(|resource| Self {
-                resource: resource.clone(),
-                children: Self::level(Some(resource.reference()), children),
-            })
-            .collect()
+        let node = |resource: &ResourceStatus| {
+            let below = children.get(&resource.reference()).cloned().unwrap_or_default();
+            Self { resource: resource.clone(), children: Self::level(below, children) }
+        };
+        here.into_iter().map(node).collect()
     }
 }
 

@@ -320,7 +320,7 @@ mod tests {
         struct Outer(#[source] Inner);
         #[derive(Debug, thiserror::Error)]
         #[error("inner")]
-        struct Inner(#[source] std::fmt::Error);
+        struct Inner(#[source] fmt::Error);
         let problem = Problem::new(ErrorCode::Internal, "outer").because(&Outer(Inner(fmt::Error)));
         assert_eq!(problem.causes, ["inner".to_owned(), fmt::Error.to_string()]);
     }
