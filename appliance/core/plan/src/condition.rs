@@ -33,6 +33,8 @@ pub enum ConditionKind {
     FightWarning,
     /// A manifest asks for what Fyr does not do.
     UnsupportedWarning,
+    /// The Git host does not answer, and what was fetched before serves.
+    RepositoryWarning,
 }
 
 impl ConditionKind {

@@ -3,10 +3,10 @@
 //! No choices are made here but one: a plan is given up once the cluster is unreachable, so that
 //! its remaining steps do not each wait for the same thing.
 
-use futures::StreamExt;
 use futures::stream;
+use futures::{FutureExt, StreamExt};
 use fyr_audit::Recorded;
-use fyr_plan::{ErrorClass, Outcome, Plan, Stage, StepOutcome, StepResult};
+use fyr_plan::{ErrorClass, Outcome, Plan, Stage, Step, StepOutcome, StepResult};
 
 use crate::cluster::Cluster;
 use crate::step;
@@ -54,18 +54,28 @@ impl Cluster {
         stage: &Stage,
         progress: &(impl Fn(&StepOutcome) + Send + Sync),
     ) -> Vec<StepResult> {
-        let mut results: Vec<(usize, StepResult)> = stream::iter(stage.steps.iter().enumerate())
-            .map(|(index, step)| async move {
-                let result = step::run(&self.shared, &plan.application, step).await;
-                let outcome = StepOutcome { key: step.key.clone(), result };
-                progress(&outcome);
-                (index, outcome.result)
-            })
-            .buffer_unordered(WRITES_MAX)
-            .collect()
-            .await;
+        // Boxed one by one: a closure over borrowed steps would make the whole future one that the
+        // compiler does not believe to be `Send`.
+        let run = |index, step| self.step(index, plan, step, progress).boxed();
+        let steps: Vec<_> = stage.steps.iter().enumerate().map(|(i, step)| run(i, step)).collect();
+        let mut results: Vec<(usize, StepResult)> =
+            stream::iter(steps).buffer_unordered(WRITES_MAX).collect().await;
         results.sort_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// The result of one step, with its place in the stage.
+    async fn step(
+        &self,
+        index: usize,
+        plan: &Plan,
+        step: &Step,
+        progress: &(impl Fn(&StepOutcome) + Send + Sync),
+    ) -> (usize, StepResult) {
+        let result = step::run(&self.shared, &plan.application, step).await;
+        let outcome = StepOutcome { key: step.key.clone(), result };
+        progress(&outcome);
+        (index, outcome.result)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use fyr_audit::Actor;
-use fyr_model::{CommitId, Digest};
+use fyr_model::{Cascade, CommitId, Digest};
 use rusqlite::{Connection, Row, named_params};
 
 use crate::column::{Column, maybe, set};
@@ -18,6 +18,9 @@ pub struct ApplicationState {
     pub pause: Option<Pause>,
     /// Set while it stays at a commit.
     pub pin: Option<Pin>,
+    /// How its objects go when it leaves the fleet, whose manifest is gone by then; `None` if they
+    /// stay.
+    pub cascade: Option<Cascade>,
     /// What is being done, or was done last.
     pub operation: Option<Operation>,
     /// Set after a heal.
@@ -105,12 +108,12 @@ pub struct Heal {
 const STORE: &str = "
     INSERT OR REPLACE INTO application (name, applied_revisions, applied_digest, applied_at,
         pause_by, pause_reason, pause_at, pin_revisions, pin_history_id, pin_by, pin_reason,
-        pin_at, operation_phase, operation_message, operation_actor, operation_revisions,
+        pin_at, cascade, operation_phase, operation_message, operation_actor, operation_revisions,
         operation_started_at, operation_finished_at, operation_retries, heal_failures,
         heal_ended_at)
     VALUES (:name, :applied_revisions, :applied_digest, :applied_at, :pause_by, :pause_reason,
         :pause_at, :pin_revisions, :pin_history_id, :pin_by, :pin_reason, :pin_at,
-        :operation_phase, :operation_message, :operation_actor, :operation_revisions,
+        :cascade, :operation_phase, :operation_message, :operation_actor, :operation_revisions,
         :operation_started_at, :operation_finished_at, :operation_retries, :heal_failures,
         :heal_ended_at)";
 
@@ -120,7 +123,7 @@ pub(crate) fn store(
     name: &str,
     state: &ApplicationState,
 ) -> rusqlite::Result<()> {
-    let ApplicationState { applied, pause, pin, operation, heal } = state;
+    let ApplicationState { applied, pause, pin, cascade, operation, heal } = state;
     let (applied, pause, pin) = (applied.as_ref(), pause.as_ref(), pin.as_ref());
     let operation = operation.as_ref();
     let stored = connection.prepare_cached(STORE)?.execute(named_params! {
@@ -136,6 +139,7 @@ pub(crate) fn store(
         ":pin_by": pin.map(|pin| &pin.by),
         ":pin_reason": pin.map(|pin| &pin.reason),
         ":pin_at": pin.map(|pin| Column(pin.at)),
+        ":cascade": cascade.map(Column),
         ":operation_phase": operation.map(|operation| Column(operation.phase)),
         ":operation_message": operation.map(|operation| &operation.message),
         ":operation_actor": operation.map(|operation| Column(&operation.actor)),
@@ -188,6 +192,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ApplicationState> {
                 at,
             })
         })?,
+        cascade: maybe(row, "cascade")?,
         operation: part(row, "operation_started_at", |started_at| {
             Ok(Operation {
                 phase: set(row, "operation_phase")?,

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use fyr_audit::Actor;
-use fyr_model::{CommitId, Digest};
+use fyr_model::{Cascade, CommitId, Digest};
 use fyr_plan::{EntryState, Permission};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Row, RowIndex, ToSql};
@@ -155,6 +155,7 @@ macro_rules! words {
     };
 }
 
+words!(Cascade, "a cascade", Foreground = "foreground", Background = "background");
 words!(EntryState, "a state", Intent = "intent", Applied = "applied", Deleting = "deleting");
 words!(Permission, "a permission", Always = "always", Confirm = "confirm", Never = "never");
 words!(

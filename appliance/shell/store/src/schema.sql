@@ -13,6 +13,7 @@ CREATE TABLE application (
     pin_by                TEXT,
     pin_reason            TEXT,
     pin_at                INTEGER,
+    cascade               TEXT CHECK (cascade IN ('foreground', 'background')),
     operation_phase       TEXT,
     operation_message     TEXT,
     operation_actor       TEXT,

@@ -65,6 +65,7 @@ fn person() -> Actor {
 
 pub(crate) fn state() -> ApplicationState {
     ApplicationState {
+        cascade: Some(fyr_model::Cascade::Background),
         applied: Some(Applied {
             revisions: revisions(),
             digest: Digest::of(b"desired"),

@@ -1,0 +1,262 @@
+//! What operators ask of an application.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use fyr_audit::{Actor, Entry, EntryKind, Intent, Operation};
+use fyr_model::{Chain, CommitId, Digest, ObjectKey};
+use fyr_plan::Planned;
+use fyr_store::{Pause, Pin};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::ApplicationTask;
+
+/// A request of an operator; answered once it is recorded and taken on.
+#[derive(Debug)]
+pub(crate) struct Command {
+    /// Who asks.
+    pub(crate) actor: Actor,
+    /// Why, in their words.
+    pub(crate) reason: String,
+    /// For what.
+    pub(crate) verb: Verb,
+    /// Where the answer goes.
+    pub(crate) answer: oneshot::Sender<Result<Answer, CommandError>>,
+}
+
+/// What was taken on.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// For a sync or rollback: what it will change, and what it leaves out.
+    pub(crate) planned: Option<Planned>,
+    /// Number of the operation to wait for; none if nothing will be done.
+    pub(crate) operation: Option<u64>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Verb {
+    /// Bring the cluster in line once.
+    Sync(SyncOrder),
+    /// Leave the cluster alone.
+    Pause,
+    /// Follow Git again.
+    Resume,
+    /// Go to an earlier state and stay there.
+    Rollback {
+        /// Where to.
+        pin: Pin,
+        /// Only say what would be done.
+        dry_run: bool,
+        /// Do it only if it is exactly this plan.
+        expected: Option<Digest>,
+    },
+}
+
+/// A sync by an operator.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SyncOrder {
+    /// Who asked.
+    pub(crate) actor: Option<Actor>,
+    /// Why.
+    pub(crate) reason: String,
+    /// Delete what Git no longer has.
+    pub(crate) prune: bool,
+    /// The operator saw what is deleted.
+    pub(crate) confirmed: bool,
+    /// Recreate objects whose fields cannot be changed.
+    pub(crate) force: bool,
+    /// Only these objects.
+    pub(crate) selected: Option<BTreeSet<ObjectKey>>,
+    /// These commits instead of what `targetRevision` means.
+    pub(crate) commits: Option<Vec<CommitId>>,
+    /// Only say what would be done.
+    pub(crate) dry_run: bool,
+    /// Do it only if it is exactly this plan.
+    pub(crate) expected: Option<Digest>,
+}
+
+/// Why a request is not taken on.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The audit log cannot take it.
+    #[error("nothing is done without an audit record, and the log does not take one: {reason}")]
+    NotRecorded {
+        /// Why.
+        reason: String,
+    },
+    /// Another sync is under way.
+    #[error("a sync is waiting or under way already")]
+    Busy,
+    /// The plan is another one by now.
+    #[error("the plan is {now} by now, not {expected}: look at it again")]
+    Stale {
+        /// What was expected.
+        expected: Digest,
+        /// What it is.
+        now: Digest,
+    },
+    /// It cannot be said what would be done.
+    #[error("it cannot be planned now: {reason}")]
+    NotPlanned {
+        /// Why.
+        reason: String,
+    },
+    /// It is not paused.
+    #[error("{name} is not paused")]
+    NotPaused {
+        /// The application.
+        name: String,
+    },
+    /// The state on disk could not be written.
+    #[error("the request could not be stored: {reason}")]
+    NotStored {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ApplicationTask {
+    /// Takes on a request, once the audit log holds it.
+    pub(super) async fn accept(&mut self, command: Command) {
+        let Command { actor, reason, verb, answer } = command;
+        let result = self.take_on(actor, reason, verb).await;
+        // Whoever asked may have gone away; the request stands all the same.
+        let _ = answer.send(result);
+    }
+
+    async fn take_on(
+        &mut self,
+        actor: Actor,
+        reason: String,
+        verb: Verb,
+    ) -> Result<Answer, CommandError> {
+        self.check(&verb)?;
+        let planned = match verb.order() {
+            Some(order) => Some(self.preview(&order).await?),
+            None => None,
+        };
+        let (dry_run, expected) = verb.terms();
+        if let (Some(planned), Some(expected)) = (&planned, expected)
+            && planned.plan.digest() != expected
+        {
+            return Err(CommandError::Stale { expected, now: planned.plan.digest() });
+        }
+        if dry_run {
+            return Ok(Answer { planned, operation: None });
+        }
+        self.record_request(&actor, &reason, &verb).await?;
+        self.put_into_effect(actor, reason, verb);
+        self.remember().await.map_err(|reason| CommandError::NotStored { reason })?;
+        let operation = planned.as_ref().map(|_| self.memory.operation.sequence + 1);
+        Ok(Answer { planned, operation })
+    }
+
+    async fn record_request(
+        &self,
+        actor: &Actor,
+        reason: &str,
+        verb: &Verb,
+    ) -> Result<(), CommandError> {
+        let details = verb.details();
+        let mut entry = Entry::new(EntryKind::Operation(verb.kind()), actor.clone(), reason);
+        entry.application = Some(self.name.clone());
+        entry.cluster.clone_from(&self.memory.cluster);
+        entry.subject = Digest::of(format!("{} {details}", self.name).as_bytes());
+        entry.details = details;
+        let recorded = self.context.audit.append(entry).await;
+        recorded
+            .map(drop)
+            .map_err(|error| CommandError::NotRecorded { reason: Chain(&error).to_string() })
+    }
+
+    fn check(&self, verb: &Verb) -> Result<(), CommandError> {
+        match verb {
+            Verb::Sync(_) if self.memory.order.is_some() => Err(CommandError::Busy),
+            Verb::Resume if self.memory.pause.is_none() && self.memory.pin.is_none() => {
+                Err(CommandError::NotPaused { name: self.name.clone() })
+            }
+            Verb::Sync(_) | Verb::Resume | Verb::Pause | Verb::Rollback { .. } => Ok(()),
+        }
+    }
+
+    fn put_into_effect(&mut self, actor: Actor, reason: String, verb: Verb) {
+        let pause = |reason: &str| {
+            let (by, reason) = (actor.to_string(), reason.to_owned());
+            Some(Pause { by, reason, at: SystemTime::now() })
+        };
+        match verb {
+            Verb::Pause => self.memory.pause = pause(&reason),
+            Verb::Resume => {
+                self.memory.pause = None;
+                self.memory.pin = None;
+                // What was given up before is tried again: somebody looked after it.
+                self.memory.heal.reset();
+                self.memory.attempt = None;
+            }
+            Verb::Sync(order) => {
+                self.memory.order = Some(SyncOrder { actor: Some(actor), reason, ..order });
+            }
+            Verb::Rollback { pin, .. } => {
+                self.memory.pause = pause(&reason);
+                let order = SyncOrder { actor: Some(actor), reason, ..rollback_order(&pin) };
+                self.memory.order = Some(order);
+                self.memory.pin = Some(pin);
+            }
+        }
+    }
+}
+
+/// The sync that goes to an earlier state. It prunes: what came later has to go.
+fn rollback_order(pin: &Pin) -> SyncOrder {
+    let commits = Some(pin.revisions.clone());
+    SyncOrder { prune: true, confirmed: true, commits, ..SyncOrder::default() }
+}
+
+impl Verb {
+    /// The sync it comes down to, if it does.
+    fn order(&self) -> Option<SyncOrder> {
+        match self {
+            Self::Sync(order) => Some(order.clone()),
+            Self::Rollback { pin, .. } => Some(rollback_order(pin)),
+            Self::Pause | Self::Resume => None,
+        }
+    }
+
+    /// Whether only to say what would be done, and the plan it must be.
+    fn terms(&self) -> (bool, Option<Digest>) {
+        match self {
+            Self::Sync(order) => (order.dry_run, order.expected),
+            Self::Rollback { dry_run, expected, .. } => (*dry_run, *expected),
+            Self::Pause | Self::Resume => (false, None),
+        }
+    }
+
+    /// The word of the audit log for it.
+    fn kind(&self) -> Operation {
+        match self {
+            Self::Sync(_) => Operation::Sync,
+            Self::Pause => Operation::Pause,
+            Self::Resume => Operation::Resume,
+            Self::Rollback { .. } => Operation::Rollback,
+        }
+    }
+
+    /// What the audit log says of it.
+    fn details(&self) -> Value {
+        match self {
+            Self::Pause | Self::Resume => json!({}),
+            Self::Sync(order) => json!({
+                "prune": order.prune,
+                "force": order.force,
+                "selected": order.selected,
+                "commits": order.commits,
+            }),
+            Self::Rollback { pin, .. } => json!({
+                "historyId": pin.history_id,
+                "commits": pin.revisions,
+            }),
+        }
+    }
+}
