@@ -34,11 +34,11 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot read a.yaml")]
-    struct Outer(#[source] std::fmt::Error);
+    struct Outer(#[source] fmt::Error);
 
     #[test]
     fn a_chain_says_each_cause_once() {
-        let text = Chain(&Outer(std::fmt::Error)).to_string();
-        assert_eq!(text, format!("cannot read a.yaml: {}", std::fmt::Error));
+        let text = Chain(&Outer(fmt::Error)).to_string();
+        assert_eq!(text, format!("cannot read a.yaml: {}", fmt::Error));
     }
 }

@@ -33,6 +33,7 @@ pub enum Tool {
 }
 
 /// `spec.source.kustomize`: overrides applied to the kustomization at the source's path.
+#[expect(clippy::struct_excessive_bools, reason = "they are Argo CD's fields, one for one")]
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KustomizeOptions {

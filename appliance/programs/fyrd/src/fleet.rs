@@ -79,7 +79,7 @@ pub(crate) async fn run(context: Arc<Context>, state: watch::Sender<Arc<FleetSta
                 if known
                     .is_none_or(|(before, commit)| *before != *fleet || commit != revision.commit)
                 {
-                    put_in_force(&context, &state, fleet, revision);
+                    put_in_force(&context, &state, &fleet, revision);
                 } else if state.borrow().error.is_some() {
                     state.send_modify(|state| Arc::make_mut(state).error = None);
                 }
@@ -144,7 +144,7 @@ fn render(snapshot: &Snapshot, source: &Source) -> Result<Rendered, RenderError>
 fn put_in_force(
     context: &Arc<Context>,
     state: &watch::Sender<Arc<FleetState>>,
-    fleet: Arc<Fleet>,
+    fleet: &Arc<Fleet>,
     revision: Revision,
 ) {
     info!(
@@ -156,7 +156,7 @@ fn put_in_force(
     );
     context.clusters.follow(&fleet.clusters);
     state.send_replace(Arc::new(FleetState {
-        fleet: Arc::clone(&fleet),
+        fleet: Arc::clone(fleet),
         revision: Some(revision),
         loaded_at: Some(SystemTime::now()),
         error: None,

@@ -61,9 +61,12 @@ struct Shared {
     mirror: Mirror,
     state: watch::Receiver<Arc<RepositoryState>>,
     refreshes: mpsc::Sender<oneshot::Sender<()>>,
-    snapshots: Mutex<VecDeque<(CommitId, Arc<OnceCell<Arc<Snapshot>>>)>>,
+    snapshots: Mutex<VecDeque<(CommitId, SnapshotCell)>>,
     pinned: Mutex<BTreeSet<CommitId>>,
 }
+
+/// A snapshot that is read once, by whoever asks first.
+type SnapshotCell = Arc<OnceCell<Arc<Snapshot>>>;
 
 /// What a repository's task needs.
 pub(crate) struct RepositoryTask {
@@ -155,7 +158,7 @@ impl Repository {
         Ok(())
     }
 
-    fn snapshot_cell(&self, commit: &CommitId) -> Arc<OnceCell<Arc<Snapshot>>> {
+    fn snapshot_cell(&self, commit: &CommitId) -> SnapshotCell {
         let mut snapshots = self.shared.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, cell)) = snapshots.iter().find(|(known, _)| known == commit) {
             return Arc::clone(cell);

@@ -161,8 +161,8 @@ fn read_text(path: &Path) -> Result<String, SettingsError> {
     let file = std::fs::File::open(path).map_err(read)?;
     let mut text = String::new();
     // One byte more than allowed, so that "exactly the limit" and "over it" differ.
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(read)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
+    let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(read)?;
+    if u64::try_from(bytes).is_ok_and(|bytes| bytes > FILE_BYTES_MAX) {
         return Err(SettingsError::TooLarge { path: path.to_owned() });
     }
     Ok(text)

@@ -94,7 +94,7 @@ pub struct SyncRequest {
     /// Delete what Git no longer has.
     pub prune: bool,
     /// Recreate objects whose fields cannot be changed.
-    pub force: bool,
+    pub recreate: bool,
     /// Only say what would be done, as if it were confirmed.
     pub dry_run: bool,
     /// Only these objects; empty is all.

@@ -75,7 +75,7 @@ pub(crate) enum BuildError {
         /// The commit.
         commit: CommitId,
         /// Why.
-        source: ReadError,
+        source: Box<ReadError>,
     },
     /// The files do not render.
     #[error("cannot render {path} at {commit}")]
@@ -85,7 +85,7 @@ pub(crate) enum BuildError {
         /// The commit, short.
         commit: String,
         /// Why.
-        source: RenderError,
+        source: Box<RenderError>,
     },
     /// The renderer has a fault.
     #[error("rendering ended unexpectedly: this is a fault of Fyr, please report it")]
@@ -155,7 +155,7 @@ fn render(
     .map_err(|error| BuildError::Render {
         path: source.path.clone(),
         commit: commit.short().to_owned(),
-        source: error,
+        source: Box::new(error),
     })
 }
 

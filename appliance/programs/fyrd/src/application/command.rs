@@ -55,6 +55,7 @@ pub(crate) enum Verb {
 }
 
 /// A sync by an operator.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own of the request")]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SyncOrder {
     /// Who asked.

@@ -152,7 +152,7 @@ impl ApplicationTask {
         self.depend(scene, fleet);
         let sources = match sources {
             Ok(sources) => sources,
-            Err(error) => return self.not_resolved(scene, &error),
+            Err(error) => return not_resolved(scene, &error),
         };
         if !scene.cluster.is_discovered() {
             let message = format!("waiting for cluster {} to say what it serves", scene.entry.name);
@@ -188,17 +188,6 @@ impl ApplicationTask {
                 Next::Wait
             }
             Err(error) => not_built(scene, &error),
-        }
-    }
-
-    fn not_resolved(&self, scene: &mut Scene<'_>, error: &ResolveSourceError) -> Next {
-        let message = Chain(error).to_string();
-        scene.conditions.push(Condition::new(ConditionKind::ComparisonError, message));
-        match error.blame() {
-            // The repository's task wakes this one when something moves.
-            _ if error.is_waiting() => Next::Wait,
-            Blame::Input => Next::Wait,
-            Blame::Outside => Next::At(Instant::now() + RETRY),
         }
     }
 
@@ -293,6 +282,17 @@ impl ApplicationTask {
 /// What keeps the application from being synced, beside what its objects say.
 fn blocked(message: Option<&String>) -> Option<Condition> {
     message.map(|message| Condition::new(ConditionKind::SyncError, message))
+}
+
+fn not_resolved(scene: &mut Scene<'_>, error: &ResolveSourceError) -> Next {
+    let message = Chain(error).to_string();
+    scene.conditions.push(Condition::new(ConditionKind::ComparisonError, message));
+    match error.blame() {
+        // The repository's task wakes this one when something moves.
+        _ if error.is_waiting() => Next::Wait,
+        Blame::Input => Next::Wait,
+        Blame::Outside => Next::At(Instant::now() + RETRY),
+    }
 }
 
 fn not_built(scene: &mut Scene<'_>, error: &BuildError) -> Next {
