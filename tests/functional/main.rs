@@ -1,5 +1,6 @@
 //! The daemons against real API servers and Git servers.
 
+mod clusters;
 mod health;
 mod objects;
 mod policy;

@@ -5,8 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fyr_test_cluster::{AuditPosition, Kube};
 use fyr_tests::{
-    World, config_map, create, deployment, exists, manifest, object, object_until, resource,
-    shared_cluster, shared_kube, value_until,
+    World, cluster_secret_with, config_map, create, deployment, exists, manifest, object,
+    object_until, resource, shared_cluster, shared_kube, value_until,
 };
 use serde_json::{Value, json};
 
@@ -369,23 +369,7 @@ async fn limited_cluster(kube: &Kube, namespace: &str) -> Value {
             "keyData": STANDARD.encode(key),
         },
     });
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": "limited",
-            "namespace": "argocd",
-            "labels": {
-                "argocd.argoproj.io/secret-type": "cluster",
-                "fyr.dev/in-cluster": "true",
-            },
-        },
-        "stringData": {
-            "name": "limited",
-            "server": cluster.server(),
-            "config": config.to_string(),
-        },
-    })
+    cluster_secret_with("limited", &cluster.server(), &config)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -212,7 +212,8 @@ async fn a_branch_comes_before_a_tag_of_the_same_name_and_the_author_is_told() {
         .with("/spec/source/targetRevision", json!("release"));
     world.register(&application).await;
     world.synced_at("sources-ambiguous", &branch).await;
-    world.condition("sources-ambiguous", "release is a branch and a tag").await;
+    let app = world.get("sources-ambiguous").await;
+    assert!(app["warnings"].to_string().contains("release is a branch and a tag"), "{app:#}");
     value_until(&shared_kube().await, &path_of("sources-ambiguous"), "branch").await;
 }
 

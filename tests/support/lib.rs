@@ -3,12 +3,17 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics, and says why")]
 
+mod connect_proxy;
 mod daemons;
 mod manifests;
 mod views;
 mod world;
 
+pub use connect_proxy::ConnectProxy;
 pub use daemons::{Daemons, Finished};
 pub use manifests::{Application, cluster_secret, config_map, deployment};
-pub use views::{condition, create, exists, is_paused, manifest, object, resource, value_until};
+pub use views::{
+    cluster_secret_with, condition, create, exists, is_paused, manifest, object, resource,
+    value_until,
+};
 pub use world::{SharedCluster, World, object_gone, object_until, shared_cluster, shared_kube};

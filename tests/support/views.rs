@@ -1,7 +1,7 @@
 //! Reading what the API says of an application, and waiting for it to say something else.
 
 use fyr_test_cluster::Kube;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{World, object_until, shared_cluster};
 
@@ -102,4 +102,22 @@ pub async fn create(kube: &Kube, path: &str, object: &Value) -> Value {
 /// A manifest as JSON, to be changed before it is written.
 pub fn manifest(text: &str) -> Value {
     serde_json::from_str(text).expect("the manifests of this crate are JSON")
+}
+
+/// The Secret of a cluster, marked as the in-cluster destination, with a configuration of the
+/// test's own.
+pub fn cluster_secret_with(name: &str, server: &str, config: &Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": "argocd",
+            "labels": {
+                "argocd.argoproj.io/secret-type": "cluster",
+                "fyr.dev/in-cluster": "true",
+            },
+        },
+        "stringData": {"name": name, "server": server, "config": config.to_string()},
+    })
 }
