@@ -117,7 +117,7 @@ pub(crate) async fn build(
             source.repository.snapshot(&source.commit).await.map_err(|error| BuildError::Read {
                 url: source.source.repo_url.clone(),
                 commit: source.commit.clone(),
-                source: error,
+                source: Box::new(error),
             })?;
         inputs.push((source.source.clone(), snapshot));
     }
