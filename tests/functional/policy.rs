@@ -329,8 +329,10 @@ async fn a_rollback_pins_and_pauses_and_resuming_follows_git_again() {
     let world = World::on_shared_cluster().await;
     let kube = shared_kube().await;
     let name = "policy-rollback";
+    let witness = "policy-rollback-witness";
     let first = world.seed([("app/a.yaml", config_map("a", "1"))]);
-    world.register(&world.application(name, "app")).await;
+    let applications = [world.application(name, "app"), world.application(witness, "app")];
+    world.register_all(&applications).await;
     world.synced_at(name, &first).await;
     world.infra.write("app/a.yaml", config_map("a", "2")).unwrap();
     let second = world.publish(name, "Change").await;
@@ -347,8 +349,10 @@ async fn a_rollback_pins_and_pauses_and_resuming_follows_git_again() {
 
     world.infra.write("app/a.yaml", config_map("a", "3")).unwrap();
     let third = world.publish(name, "Mend").await;
+    // What another application has applied was there for this one too.
+    world.synced_at(witness, &third).await;
     assert_eq!(object(&kube, &path).await["data"]["value"], "1");
-    // Healing goes on at the pinned revision.
+
     world.fyr(["app", "resume", name]).await;
     world.synced_at(name, &third).await;
     value_until(&kube, &path, "3").await;
