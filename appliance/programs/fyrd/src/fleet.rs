@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fyr_model::{
-    ARGO_NAMESPACE, BuildEnvironment, Chain, Fleet, Revision, Source, Tool, canonical_repo_url,
+    ARGO_NAMESPACE, BuildEnvironment, Chain, CommitId, Fleet, Revision, Source, Tool,
+    canonical_repo_url,
 };
 use fyr_render::{RenderError, Rendered};
 use tokio::sync::watch;
@@ -34,6 +35,16 @@ pub(crate) struct FleetState {
     pub(crate) loaded_at: Option<SystemTime>,
     /// Why a newer one is not in force.
     pub(crate) error: Option<String>,
+    /// The commit of the newer one, where the error is about a commit.
+    pub(crate) refused: Option<CommitId>,
+}
+
+impl FleetState {
+    /// Whether a commit is in force, or refused with the error that is shown.
+    pub(crate) fn has_settled(&self, commit: &CommitId) -> bool {
+        let in_force = self.revision.as_ref().is_some_and(|known| known.commit == *commit);
+        in_force && self.error.is_none() || self.refused.as_ref() == Some(commit)
+    }
 }
 
 /// Why a fleet is not put in force.
@@ -44,7 +55,7 @@ enum LoadFleetError {
     #[error("cannot read the files of the bootstrap document")]
     Settings(#[from] SettingsError),
     #[error("the fleet's revision is not known")]
-    Resolve(#[from] ResolveSourceError),
+    Resolve(#[source] ResolveSourceError),
     #[error("cannot read the fleet repository")]
     Read(#[from] fyr_git::ReadError),
     #[error("the fleet does not render")]
@@ -64,28 +75,21 @@ pub(crate) async fn run(context: Arc<Context>, state: watch::Sender<Arc<FleetSta
         match open(&context).await {
             Ok(repository) => break repository,
             Err(error) => {
-                report(&state, &error);
+                report(&state, &error, None);
                 tokio::time::sleep(SECRETS_POLL).await;
             }
         }
     };
     let mut news = repository.watch();
-    let mut in_force = None;
     loop {
         news.mark_unchanged();
-        match load(&context, &repository).await {
-            Ok((fleet, revision)) => {
-                let known = in_force.replace((Arc::clone(&fleet), revision.commit.clone()));
-                if known
-                    .is_none_or(|(before, commit)| *before != *fleet || commit != revision.commit)
-                {
-                    put_in_force(&context, &state, &fleet, revision);
-                } else if state.borrow().error.is_some() {
-                    state.send_modify(|state| Arc::make_mut(state).error = None);
-                }
-            }
-            Err(LoadFleetError::Resolve(error)) if error.is_waiting() => {}
-            Err(error) => report(&state, &error),
+        match commit_to_load(&context, &repository).await {
+            Ok(commit) => match load(&context, &repository, &commit).await {
+                Ok((fleet, revision)) => put_in_force(&context, &state, fleet, revision),
+                Err(error) => report(&state, &error, Some(commit)),
+            },
+            Err(error) if error.is_waiting() => {}
+            Err(error) => report(&state, &LoadFleetError::Resolve(error), None),
         }
         tokio::select! {
             // Cancel-safe per the docs of `changed()`.
@@ -102,21 +106,32 @@ async fn open(context: &Context) -> Result<Repository, LoadFleetError> {
     Ok(context.repositories.open(url, &access).await?)
 }
 
-async fn load(
-    context: &Context,
-    repository: &Repository,
-) -> Result<(Arc<Fleet>, Revision), LoadFleetError> {
+/// The fleet repository as a source, rendered like any other.
+fn source(context: &Context) -> Source {
     let given = &context.settings.appliance.fleet;
-    let source = Source {
+    Source {
         repo_url: given.repo_url.clone(),
         path: given.path.clone(),
         target_revision: given.target_revision.clone(),
         tool: Tool::Detect,
-    };
-    let (commit, _) = resolve_one(&source, repository).await?;
-    let snapshot = repository.snapshot(&commit).await?;
+    }
+}
+
+async fn commit_to_load(
+    context: &Context,
+    repository: &Repository,
+) -> Result<CommitId, ResolveSourceError> {
+    resolve_one(&source(context), repository).await.map(|(commit, _)| commit)
+}
+
+async fn load(
+    context: &Context,
+    repository: &Repository,
+    commit: &CommitId,
+) -> Result<(Fleet, Revision), LoadFleetError> {
+    let snapshot = repository.snapshot(commit).await?;
     let secrets = context.settings.secrets()?;
-    let revision = snapshot.revision.clone();
+    let (revision, source) = (snapshot.revision.clone(), source(context));
     let rendered = context
         .render(move || render(&snapshot, &source))
         .await
@@ -127,7 +142,7 @@ async fn load(
         let commit = revision.commit.short().to_owned();
         return Err(LoadFleetError::Empty { commit, running });
     }
-    Ok((Arc::new(fleet), revision))
+    Ok((fleet, revision))
 }
 
 fn render(snapshot: &Snapshot, source: &Source) -> Result<Rendered, RenderError> {
@@ -140,13 +155,25 @@ fn render(snapshot: &Snapshot, source: &Source) -> Result<Rendered, RenderError>
     })
 }
 
-/// Publishes a fleet and brings clusters, repositories and application tasks in line with it.
+/// Publishes a fleet, unless it is the one in force, and brings clusters, repositories and
+/// application tasks in line with it.
 fn put_in_force(
     context: &Arc<Context>,
     state: &watch::Sender<Arc<FleetState>>,
-    fleet: &Arc<Fleet>,
+    fleet: Fleet,
     revision: Revision,
 ) {
+    let before = Arc::clone(&state.borrow());
+    if *before.fleet == fleet && before.revision.as_ref() == Some(&revision) {
+        if before.error.is_some() {
+            state.send_replace(Arc::new(FleetState {
+                error: None,
+                refused: None,
+                ..before.as_ref().clone()
+            }));
+        }
+        return;
+    }
     info!(
         commit = revision.commit.as_str(),
         applications = fleet.applications.len(),
@@ -154,12 +181,14 @@ fn put_in_force(
         problems = fleet.problems.len(),
         "fleet in force"
     );
+    let fleet = Arc::new(fleet);
     context.clusters.follow(&fleet.clusters);
     state.send_replace(Arc::new(FleetState {
-        fleet: Arc::clone(fleet),
+        fleet: Arc::clone(&fleet),
         revision: Some(revision),
         loaded_at: Some(SystemTime::now()),
         error: None,
+        refused: None,
     }));
     let used = fleet.applications.values().filter_map(|known| known.parsed.as_ref().ok());
     let mut urls: BTreeSet<String> = used
@@ -176,10 +205,17 @@ fn put_in_force(
     context.registry.wake_all();
 }
 
-fn report(state: &watch::Sender<Arc<FleetState>>, error: &LoadFleetError) {
+fn report(
+    state: &watch::Sender<Arc<FleetState>>,
+    error: &LoadFleetError,
+    refused: Option<CommitId>,
+) {
     let message = Chain(error).to_string();
-    if state.borrow().error.as_ref() != Some(&message) {
-        error!(error = message, "the fleet is not put in force");
-        state.send_modify(|state| Arc::make_mut(state).error = Some(message));
+    let before = Arc::clone(&state.borrow());
+    if before.error.as_ref() == Some(&message) && before.refused == refused {
+        return;
     }
+    error!(error = message, "the fleet is not put in force");
+    let error = Some(message);
+    state.send_replace(Arc::new(FleetState { error, refused, ..before.as_ref().clone() }));
 }

@@ -65,7 +65,6 @@ impl Api {
         let repository = opened.map_err(|error| unreadable(error.to_string()))?;
         let before = self.context.fleet().revision.clone();
         let mut news = self.context.watch_fleet();
-        news.mark_unchanged();
         let refreshed = repository.refresh().await;
         refreshed.map_err(|busy| Problem::new(ErrorCode::Overloaded, busy.to_string()))?;
         if let Some((reason, _)) = &repository.state().failure {
@@ -79,11 +78,8 @@ impl Api {
         let (wanted, _) = resolve_one(&source, &repository)
             .await
             .map_err(|error| unreadable(error.to_string()))?;
-        // In force, or refused with a reason that the status shows.
-        let settled = news.wait_for(|state| {
-            state.error.is_some()
-                || state.revision.as_ref().is_some_and(|revision| revision.commit == wanted)
-        });
+        // In force, or refused with a reason.
+        let settled = news.wait_for(|state| state.has_settled(&wanted));
         let settled = settled.await.map(|state| state.clone());
         let state = settled.map_err(|_| unreadable("the daemon is stopping".to_owned()))?;
         if let Some(reason) = &state.error {
