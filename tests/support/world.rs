@@ -175,14 +175,15 @@ impl World {
     pub async fn publish_fleet(&self, message: &str) {
         self.fleet.commit(message).expect("a commit");
         self.fleet.push().expect("a push");
-        self.fyr(["app", "refresh", "--fleet"]).await;
+        // What the fleet refuses is for the test to look at.
+        self.daemons.ask("POST", "/api/v1/fleet/refresh").await;
     }
 
     /// Commits and pushes the clone of `org/infra` and has the daemon look at it for `application`.
     pub async fn publish(&self, application: &str, message: &str) -> String {
         let commit = self.infra.commit(message).expect("a commit");
         self.infra.push().expect("a push");
-        self.fyr(["app", "refresh", application]).await;
+        self.daemons.ask("POST", &format!("/api/v1/applications/{application}/refresh")).await;
         commit
     }
 
@@ -193,8 +194,10 @@ impl World {
 
     /// One application as the API shows it; null while there is none of this name.
     pub async fn get(&self, name: &str) -> Value {
-        let finished = self.daemons.fyr(["app", "get", name, "-o", "json"]).await;
-        if finished.code == Some(0) { finished.json() } else { Value::Null }
+        match self.daemons.ask("GET", &format!("/api/v1/applications/{name}")).await {
+            Some((200, application)) => application,
+            _ => Value::Null,
+        }
     }
 
     /// Waits until an application is as `reached` says.
