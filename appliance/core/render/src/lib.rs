@@ -1,1 +1,93 @@
 //! Turns a source tree into Kubernetes objects: kustomize and plain directories.
+//!
+//! Pure: the same tree and the same request give the same objects in the same order, and the same
+//! digest. Nothing is fetched; what would need the network, a process or a plug-in is an error.
+//! What the tree says is untrusted: reading it is bounded by the limits of [`yaml`] and
+//! `kustomize`, whose names end in `_MAX`.
+
+mod directory;
+mod error;
+mod overrides;
+mod reader;
+mod yaml;
+
+use std::fmt;
+
+use fyr_model::{BuildEnvironment, Digest, Hasher, Object, SourceTree, Tool};
+
+pub use self::error::RenderError;
+pub use self::yaml::YamlError;
+use crate::reader::Reader;
+
+/// What to render.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The files of one revision.
+    pub tree: &'a SourceTree,
+    /// Folder of the tree; `.` or empty is its root.
+    pub path: &'a str,
+    /// How it is rendered.
+    pub tool: &'a Tool,
+    /// What `$ARGOCD_APP_NAME` and the like expand to.
+    pub environment: &'a BuildEnvironment,
+    /// Name of the application, which chooses `.argocd-source-NAME.yaml`.
+    pub application: &'a str,
+}
+
+/// What a folder says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    /// The objects, in the order of the tool.
+    pub objects: Vec<Object>,
+    /// Digest of all objects in this order.
+    pub digest: Digest,
+    /// What was left out, for people.
+    pub warnings: Vec<Warning>,
+    /// What the folder turned out to be.
+    pub kind: SourceKind,
+}
+
+/// What renders a folder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SourceKind {
+    /// Kustomize.
+    Kustomize,
+    /// A plain directory.
+    Directory,
+}
+
+/// Something in the tree that had no effect.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Warning {
+    /// The file it is about.
+    pub path: String,
+    /// What it is.
+    pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.text)
+    }
+}
+
+/// Renders a folder of a source tree.
+pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
+    let mut reader = Reader::new(request.tree);
+    let folder = reader.folder(request.path)?;
+    let (objects, warnings) = match request.tool {
+        Tool::Directory(options) => directory::read(&mut reader, &folder, options)?,
+        Tool::Detect => directory::read(&mut reader, &folder, &Default::default())?,
+        Tool::Kustomize(_) => directory::read(&mut reader, &folder, &Default::default())?,
+    };
+    let digest = digest(&objects);
+    Ok(Rendered { objects, digest, warnings, kind: SourceKind::Directory })
+}
+
+fn digest(objects: &[Object]) -> Digest {
+    let mut hasher = Hasher::default();
+    for object in objects {
+        hasher.field(object.value().to_string().as_bytes());
+    }
+    hasher.finish()
+}

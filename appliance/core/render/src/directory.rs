@@ -1,0 +1,175 @@
+//! A plain directory of manifests, as Argo CD reads one.
+//!
+//! | file | here |
+//! |---|---|
+//! | `.yaml`, `.yml` | all its documents; `List`s become their items |
+//! | `.json` | exactly one object |
+//! | `.jsonnet` | an error: it would have to be run |
+//! | with `+argocd:skip-file-rendering` | left out |
+//! | YAML that is no manifest, such as values of a chart | left out, with a warning |
+//!
+//! YAML is taken for a manifest, and an error if it is a bad one, when its bytes contain all of
+//! `apiVersion:`, `kind:` and `metadata:`.
+
+use fyr_model::{DirectoryOptions, File, Glob, Object};
+use serde_json::Value;
+
+use crate::overrides::OVERRIDE_FILE_START;
+use crate::reader::Reader;
+use crate::yaml::{Dialect, Document, Size};
+use crate::{RenderError, Warning};
+
+/// Bytes of all manifests of one directory together: Argo CD's default. Held as values they take
+/// many times that.
+const DIRECTORY_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+/// In a file anywhere: leave it out.
+const SKIP_MARK: &[u8] = b"+argocd:skip-file-rendering";
+
+/// Reads the directory `folder`, a resolved path.
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    folder: &str,
+    options: &DirectoryOptions,
+) -> Result<(Vec<Object>, Vec<Warning>), RenderError> {
+    let mut objects = Vec::new();
+    let mut warnings = Vec::new();
+    let mut bytes_read = 0;
+    for path in chosen(reader, folder, options)? {
+        if path.ends_with(".jsonnet") {
+            let field = "jsonnet".to_owned();
+            return Err(RenderError::Unsupported { file: path, field });
+        }
+        let target = reader.resolve(&path)?;
+        if matches!(reader.tree().get(&path), Some(File::Link(_)))
+            && reader.tree().is_folder(&target)
+        {
+            continue;
+        }
+        let bytes = reader.bytes(&target, &path)?;
+        if contains(&bytes, SKIP_MARK) {
+            continue;
+        }
+        bytes_read += bytes.len();
+        if bytes_read > DIRECTORY_BYTES_MAX {
+            let path = folder.to_owned();
+            let what = "bytes of manifests in one directory";
+            return Err(RenderError::Limit { path, limit: DIRECTORY_BYTES_MAX, what });
+        }
+        let read = if path.ends_with(".json") {
+            json(reader, &bytes, &path)
+        } else {
+            manifests(reader, &bytes, &path)
+        };
+        match read {
+            Ok(found) => objects.extend(found),
+            Err(error) if is_manifest(&path, &bytes) || is_over_limit(&error) => return Err(error),
+            Err(error) => {
+                let text = format!("left out, it is no manifest: {}", fyr_model::Chain(&error));
+                warnings.push(Warning { path, text });
+            }
+        }
+    }
+    Ok((objects, warnings))
+}
+
+/// The paths of the files to read, in path order.
+fn chosen(
+    reader: &Reader<'_>,
+    folder: &str,
+    options: &DirectoryOptions,
+) -> Result<Vec<String>, RenderError> {
+    let glob = |pattern: &str, field| match pattern {
+        "" => Ok(None),
+        // `*` crosses `/`, as it does in Argo CD.
+        pattern => Glob::parse(pattern, None)
+            .map(Some)
+            .map_err(|source| RenderError::Glob { field, source }),
+    };
+    let include = glob(&options.include, "include")?;
+    let exclude = glob(&options.exclude, "exclude")?;
+    let below = if folder.is_empty() { 0 } else { folder.len() + 1 };
+    let wanted = |path: &str| {
+        let relative = &path[below..];
+        let name = path.rsplit('/').next().unwrap_or_default();
+        // Case counts: Argo CD reads no `.YAML` either.
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        matches!(extension, "yaml" | "yml" | "json" | "jsonnet")
+            && !name.starts_with(OVERRIDE_FILE_START)
+            && (options.recurse || !relative.contains('/'))
+            && !exclude.as_ref().is_some_and(|exclude| exclude.matches(relative))
+            && include.as_ref().is_none_or(|include| include.matches(relative))
+    };
+    let paths = reader.tree().under(folder).map(|(path, _)| path);
+    Ok(paths.filter(|path| wanted(path)).map(str::to_owned).collect())
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+fn is_manifest(path: &str, bytes: &[u8]) -> bool {
+    let marks: [&[u8]; 3] = [b"apiVersion:", b"kind:", b"metadata:"];
+    path.ends_with(".json") || marks.iter().all(|mark| contains(bytes, mark))
+}
+
+/// What is over a limit may well be a manifest, and leaving it out would prune what it made.
+fn is_over_limit(error: &RenderError) -> bool {
+    matches!(error, RenderError::Yaml { source, .. } if source.is_limit())
+}
+
+fn json(reader: &mut Reader<'_>, bytes: &[u8], path: &str) -> Result<Vec<Object>, RenderError> {
+    let field =
+        |why: String| RenderError::Field { file: path.to_owned(), field: "JSON".to_owned(), why };
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let value: Value = serde_json::from_slice(text).map_err(|error| field(error.to_string()))?;
+    if reader.budget.take(Size::of(&value)).is_none() {
+        return Err(field("the manifests are larger than the limit".to_owned()));
+    }
+    flatten(vec![Document { line: 1, value }], path)
+}
+
+fn manifests(
+    reader: &mut Reader<'_>,
+    bytes: &[u8],
+    path: &str,
+) -> Result<Vec<Object>, RenderError> {
+    flatten(reader.documents(bytes, Dialect::Kubernetes, path)?, path)
+}
+
+fn flatten(documents: Vec<Document>, path: &str) -> Result<Vec<Object>, RenderError> {
+    let mut objects = Vec::new();
+    for Document { line, value } in documents {
+        for value in items(value) {
+            let object = Object::parse(value).map_err(|source| RenderError::Object {
+                path: path.to_owned(),
+                line,
+                source,
+            })?;
+            objects.push(object);
+        }
+    }
+    Ok(objects)
+}
+
+/// The items of a `List`, or the value itself. `items: null` is an empty list.
+pub(crate) fn items(mut value: Value) -> Vec<Value> {
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
+    if !kind.ends_with("List") {
+        return vec![value];
+    }
+    match value.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => items,
+        Some(Value::Null) => Vec::new(),
+        Some(items) => {
+            if let Value::Object(map) = &mut value {
+                map.insert("items".to_owned(), items);
+            }
+            vec![value]
+        }
+        None => vec![value],
+    }
+}
+
+#[cfg(test)]
+mod tests;

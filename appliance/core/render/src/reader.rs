@@ -1,0 +1,68 @@
+//! Reads files of a source tree, links followed, and counts what is read.
+
+use std::sync::Arc;
+
+use fyr_model::source_tree::join;
+use fyr_model::{File, SourceTree};
+
+use crate::RenderError;
+use crate::yaml::{self, Budget, Dialect, Document};
+
+/// A source tree with the budget of one render.
+#[derive(Debug)]
+pub(crate) struct Reader<'t> {
+    tree: &'t SourceTree,
+    pub(crate) budget: Budget,
+}
+
+impl<'t> Reader<'t> {
+    pub(crate) fn new(tree: &'t SourceTree) -> Self {
+        Self { tree, budget: Budget::default() }
+    }
+
+    pub(crate) fn tree(&self) -> &'t SourceTree {
+        self.tree
+    }
+
+    /// The path behind all links of a clean `path`.
+    pub(crate) fn resolve(&self, path: &str) -> Result<String, RenderError> {
+        self.tree
+            .resolve(path)
+            .map_err(|source| RenderError::Link { path: path.to_owned(), source })
+    }
+
+    /// The folder that `path` names, which may be written as people do: `./a/`, `.` or empty.
+    pub(crate) fn folder(&self, path: &str) -> Result<String, RenderError> {
+        let missing = || RenderError::NoFolder { path: path.to_owned() };
+        let clean = join("", path).ok_or_else(missing)?;
+        let folder = self.resolve(&clean)?;
+        if self.tree.is_folder(&folder) { Ok(folder) } else { Err(missing()) }
+    }
+
+    /// Whether there is something to read at the resolved path.
+    pub(crate) fn is_file(&self, path: &str) -> bool {
+        self.tree.get(path).is_some_and(|file| !matches!(file, File::Submodule))
+    }
+
+    /// The content of the file at the resolved `path`; `file` is who names it.
+    pub(crate) fn bytes(&self, path: &str, file: &str) -> Result<Arc<[u8]>, RenderError> {
+        let path = path.to_owned();
+        match self.tree.get(&path) {
+            Some(File::Bytes(bytes)) => Ok(Arc::clone(bytes)),
+            Some(File::TooLarge { bytes }) => Err(RenderError::TooLarge { path, bytes: *bytes }),
+            Some(File::Submodule) => Err(RenderError::Submodule { path }),
+            Some(File::Link(_)) | None => Err(RenderError::Missing { file: file.to_owned(), path }),
+        }
+    }
+
+    /// The documents of a YAML text that comes from `path`.
+    pub(crate) fn documents(
+        &mut self,
+        bytes: &[u8],
+        dialect: Dialect,
+        path: &str,
+    ) -> Result<Vec<Document>, RenderError> {
+        yaml::parse(bytes, dialect, &mut self.budget)
+            .map_err(|source| RenderError::Yaml { path: path.to_owned(), source })
+    }
+}

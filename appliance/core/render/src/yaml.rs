@@ -1,0 +1,175 @@
+//! YAML as Kubernetes tools read it: bytes to JSON values.
+//!
+//! The parser's events are composed here with the scalar rules of go-yaml ([`scalar`]), which is
+//! what kustomize and Argo CD read with. Aliases and `<<` are expanded, under a budget: a few bytes
+//! of aliases can stand for gigabytes.
+
+mod compose;
+pub(crate) mod emit;
+mod scalar;
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+/// Most bytes of one file. Kubernetes refuses objects over 1.5 MiB; the rest is for files that
+/// hold several.
+pub(crate) const FILE_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// Collections within collections. Far above any manifest, and safe to recurse into.
+pub(crate) const DEPTH_MAX: usize = 100;
+
+/// What is wrong with a YAML text, and where.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("line {line}: {why}")]
+pub struct YamlError {
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub why: String,
+    /// Whether it is only too large.
+    limit: bool,
+}
+
+impl YamlError {
+    pub(crate) fn new(line: usize, why: impl Into<String>) -> Self {
+        Self { line, why: why.into(), limit: false }
+    }
+
+    pub(crate) fn over_limit(line: usize, why: impl Into<String>) -> Self {
+        Self { line, why: why.into(), limit: true }
+    }
+
+    pub(crate) fn is_limit(&self) -> bool {
+        self.limit
+    }
+}
+
+/// How much one render may hold, counted after aliases are expanded.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    nodes: usize,
+    bytes: usize,
+}
+
+impl Default for Budget {
+    /// About 200 MiB of values at the worst, and a hundred times a large application.
+    fn default() -> Self {
+        Self { nodes: Self::NODES_MAX, bytes: Self::BYTES_MAX }
+    }
+}
+
+impl Budget {
+    /// Scalars and collections of one render.
+    pub(crate) const NODES_MAX: usize = 1_000_000;
+
+    /// Bytes of scalars of one render.
+    pub(crate) const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+    /// Takes from the budget; `None` when it is used up.
+    pub(crate) fn take(&mut self, size: Size) -> Option<()> {
+        self.nodes = self.nodes.checked_sub(size.nodes)?;
+        self.bytes = self.bytes.checked_sub(size.bytes)?;
+        Some(())
+    }
+}
+
+/// What a value takes from the [`Budget`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    nodes: usize,
+    bytes: usize,
+}
+
+impl Size {
+    pub(crate) fn of(value: &Value) -> Self {
+        let mut size = Self { nodes: 1, bytes: 0 };
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::String(text) => size.bytes = text.len(),
+            Value::Array(items) => items.iter().for_each(|item| size.add(Self::of(item))),
+            Value::Object(map) => {
+                for (key, item) in map {
+                    size.add(Self { nodes: 0, bytes: key.len() });
+                    size.add(Self::of(item));
+                }
+            }
+        }
+        size
+    }
+
+    fn add(&mut self, other: Self) {
+        self.nodes += other.nodes;
+        self.bytes += other.bytes;
+    }
+}
+
+/// In what two readers of YAML differ.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dialect {
+    /// Kubernetes' own reader: keys that are numbers or booleans become text.
+    Kubernetes,
+    /// Kustomize: such keys are errors, and the values of `metadata.annotations` are the text as
+    /// written, so that `1.10` stays `1.10`.
+    Kustomize,
+}
+
+/// One document of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Document {
+    /// Line of its first node, from 1.
+    pub(crate) line: usize,
+    /// What it says.
+    pub(crate) value: Value,
+}
+
+/// Reads all documents of a file; empty ones are left out.
+pub(crate) fn parse(
+    bytes: &[u8],
+    dialect: Dialect,
+    budget: &mut Budget,
+) -> Result<Vec<Document>, YamlError> {
+    if bytes.len() > FILE_BYTES_MAX {
+        let why = format!("{} bytes are more than the limit of {FILE_BYTES_MAX}", bytes.len());
+        return Err(YamlError::over_limit(1, why));
+    }
+    compose::documents(&decode(bytes)?, dialect, budget)
+}
+
+/// Reads the one document of a text; nothing at all is `null`.
+pub(crate) fn parse_one(
+    bytes: &[u8],
+    dialect: Dialect,
+    budget: &mut Budget,
+) -> Result<Value, YamlError> {
+    let mut documents = parse(bytes, dialect, budget)?;
+    if let Some(second) = documents.get(1) {
+        let why = "a second document, where one is expected";
+        return Err(YamlError::new(second.line, why));
+    }
+    Ok(documents.pop().map_or(Value::Null, |document| document.value))
+}
+
+/// UTF-8 with or without a mark, or UTF-16 with one.
+fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, YamlError> {
+    let utf16 = |unit: fn([u8; 2]) -> u16| {
+        let units = bytes[2..].chunks(2).map(|pair| unit([pair[0], *pair.get(1).unwrap_or(&0)]));
+        char::decode_utf16(units).collect::<Result<String, _>>().map(Cow::Owned)
+    };
+    let bad = |line: usize, what: &str| YamlError::new(line, format!("it is not {what}"));
+    match bytes {
+        [0xff, 0xfe, ..] => utf16(u16::from_le_bytes).map_err(|_| bad(1, "UTF-16")),
+        [0xfe, 0xff, ..] => utf16(u16::from_be_bytes).map_err(|_| bad(1, "UTF-16")),
+        _ => {
+            let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            let text = std::str::from_utf8(text).map_err(|error| {
+                let before = &text[..error.valid_up_to()];
+                bad(1 + before.iter().filter(|byte| **byte == b'\n').count(), "UTF-8")
+            })?;
+            Ok(Cow::Borrowed(text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
