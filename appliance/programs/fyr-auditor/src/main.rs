@@ -1,3 +1,9 @@
 //! The daemon that alone writes the audit log.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    fyr_auditor::run(fyr_auditor::Arguments::parse())
+}

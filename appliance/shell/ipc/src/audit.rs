@@ -147,7 +147,7 @@ pub struct Appended {
 pub struct Page {
     /// The records.
     pub records: Vec<Record>,
-    /// Whether there are no more within the query's bounds and limit.
+    /// Whether there were no more within the query's bounds, whatever its limit.
     pub complete: bool,
     /// The log's end when they were read.
     pub through: u64,

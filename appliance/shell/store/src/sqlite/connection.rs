@@ -118,7 +118,14 @@ pub fn open_writer(path: &Path, schema: &Schema) -> Result<WriterConnection, Ope
     Ok(WriterConnection { connection, _lock: lock })
 }
 
-/// Opens a database for reading only. It must exist; its version is not looked at.
+/// Opens a database of another process for reading only, if it is what `schema` says and not newer.
+pub fn open_known(path: &Path, schema: &Schema) -> Result<Connection, OpenError> {
+    let connection = open_reader(path)?;
+    identify(path, &connection, schema)?;
+    Ok(connection)
+}
+
+/// Opens a database for reading only. It must exist; what it is is not looked at.
 pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     let path = &resolved(path)?;
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -196,14 +203,13 @@ fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "recursive_triggers", true)
 }
 
-fn migrate(path: &Path, connection: &Connection, schema: &Schema) -> Result<(), OpenError> {
+/// The version of a database, 0 if it is empty; an error if it is not ours or newer than we are.
+fn identify(path: &Path, connection: &Connection, schema: &Schema) -> Result<i64, OpenError> {
     let failed = |source| OpenError::Open { path: path.to_owned(), source };
-    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (id, found) = (pragma("application_id"), pragma("user_version"));
-    let (id, found) = (id.map_err(failed)?, found.map_err(failed)?);
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(failed)?;
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let id = number("PRAGMA application_id").map_err(failed)?;
+    let found = number("PRAGMA user_version").map_err(failed)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
     let empty = id == 0 && found == 0 && tables == 0;
     if !empty && id != i64::from(schema.application_id) {
         return Err(OpenError::Foreign { path: path.to_owned() });
@@ -212,6 +218,11 @@ fn migrate(path: &Path, connection: &Connection, schema: &Schema) -> Result<(), 
         let known = schema.version();
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
+    Ok(found)
+}
+
+fn migrate(path: &Path, connection: &Connection, schema: &Schema) -> Result<(), OpenError> {
+    let found = identify(path, connection, schema)?;
     for (sql, version) in schema.migrations.iter().zip(1_i64..).skip_while(|(_, v)| *v <= found) {
         // The pragmas are part of the file and so of the transaction.
         let step = format!(
@@ -297,6 +308,8 @@ mod tests {
         assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
         let other = Schema { application_id: 8, ..SCHEMA };
         assert!(matches!(open_writer(&path, &other), Err(OpenError::Foreign { .. })));
+        assert!(matches!(open_known(&path, &SCHEMA), Err(OpenError::Newer { .. })));
+        open_known(&path, &next).unwrap();
     }
 
     #[test]

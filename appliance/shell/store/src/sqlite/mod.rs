@@ -14,6 +14,6 @@ mod connection;
 mod readers;
 mod writer;
 
-pub use connection::{OpenError, Schema, WriterConnection, open_reader, open_writer};
+pub use connection::{OpenError, Schema, WriterConnection, open_known, open_reader, open_writer};
 pub use readers::{ReadError, Readers};
 pub use writer::{WriteError, Writer};
