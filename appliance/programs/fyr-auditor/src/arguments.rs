@@ -42,7 +42,7 @@ pub struct Arguments {
 
 /// What to do instead of keeping the log.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Check that a log is as it was written: exit code 0 if it is, 1 if not, 2 if it cannot be read
     Verify {
         /// The log's database; another process may have it open

@@ -25,7 +25,7 @@ const CONNECTIONS_MAX: usize = 16;
 
 /// Why the daemon does not run, or ended.
 #[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
+pub(crate) enum DaemonError {
     /// The runtime.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
@@ -65,7 +65,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), DaemonError> {
         version = env!("CARGO_PKG_VERSION"),
         "fyr-auditor runs"
     );
-    let checking = tokio::spawn(check_whole(log.clone()));
+    let checking = tokio::spawn(check_whole(log.clone(), log.state().head.sequence));
     note(&log, DaemonEvent::Started).await;
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(serve(listener, log.clone(), stopped));

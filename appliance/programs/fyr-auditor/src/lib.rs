@@ -20,9 +20,7 @@ mod schema;
 mod server;
 mod verify;
 
-pub use arguments::{Arguments, Command, run};
-pub use daemon::DaemonError;
-pub use log::{AppendError, Log, OpenLogError};
-pub use query::QueryError;
-pub use server::serve;
-pub use verify::{VerifyError, check_whole, verify_file};
+pub use arguments::{Arguments, run};
+use log::{Log, OpenLogError};
+use query::QueryError;
+use server::serve;

@@ -15,7 +15,7 @@ use crate::verify::check_tail;
 
 /// Why the log is not opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenLogError {
+pub(crate) enum OpenLogError {
     /// The database cannot be used.
     #[error("cannot open the audit log")]
     Database(#[source] OpenError),
@@ -46,7 +46,7 @@ pub enum OpenLogError {
 
 /// Why an entry was not appended. It is not in the log.
 #[derive(Debug, thiserror::Error)]
-pub enum AppendError {
+pub(crate) enum AppendError {
     /// It is not one the log takes.
     #[error("the entry cannot be encoded")]
     Entry(#[source] EntryError),
@@ -57,7 +57,7 @@ pub enum AppendError {
 
 /// The audit log. Clones share its writer and its readers.
 #[derive(Clone, Debug)]
-pub struct Log {
+pub(crate) struct Log {
     writer: Writer,
     pub(crate) readers: Readers,
     head: Arc<watch::Sender<Head>>,
@@ -68,7 +68,7 @@ pub struct Log {
 impl Log {
     /// Opens the log at `path`, makes it if there is none, and checks its end: the last thousand
     /// records. Blocks on the disk.
-    pub fn open(path: &Path) -> Result<Self, OpenLogError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenLogError> {
         let read = |source| OpenLogError::Read { path: path.to_owned(), source };
         let mut writer = open_writer(path, &SCHEMA).map_err(OpenLogError::Database)?;
         let connection = &mut writer.connection;
@@ -87,7 +87,7 @@ impl Log {
     }
 
     /// Appends an entry; returns once it is on the disk.
-    pub async fn append(&self, entry: &Entry) -> Result<Appended, AppendError> {
+    pub(crate) async fn append(&self, entry: &Entry) -> Result<Appended, AppendError> {
         let text = entry.canonical().map_err(AppendError::Entry)?;
         let work = move |connection: &Connection| {
             let record = head(connection)?.append(text.clone(), now());
@@ -107,22 +107,22 @@ impl Log {
     }
 
     /// Returns once the writer has done everything asked of it before: it is alive.
-    pub async fn settle(&self) -> Result<(), WriteError> {
+    pub(crate) async fn settle(&self) -> Result<(), WriteError> {
         self.write(|_| Ok(())).await
     }
 
     /// Finishes what was asked for and closes the database.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.writer.close().await;
     }
 
     /// The log's end, now and as it moves.
-    pub fn head(&self) -> watch::Receiver<Head> {
+    pub(crate) fn head(&self) -> watch::Receiver<Head> {
         self.head.subscribe()
     }
 
     /// How the log stands.
-    pub fn state(&self) -> LogState {
+    pub(crate) fn state(&self) -> LogState {
         let verification = self.verification.borrow().clone();
         LogState { head: *self.head.borrow(), verification }
     }
@@ -134,7 +134,7 @@ impl Log {
 
     /// Becomes true when the disk fails. What the kernel holds of the file may then be something
     /// else than what is on the disk: only a new start, which reads and checks it, helps.
-    pub fn disk_failed(&self) -> watch::Receiver<bool> {
+    pub(crate) fn disk_failed(&self) -> watch::Receiver<bool> {
         self.disk_failed.subscribe()
     }
 

@@ -15,7 +15,7 @@ const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Why records were not read.
 #[derive(Debug, thiserror::Error)]
-pub enum QueryError {
+pub(crate) enum QueryError {
     /// The database cannot be read.
     #[error("the audit log cannot be read")]
     Read(#[source] ReadError),
@@ -26,7 +26,7 @@ pub enum QueryError {
 
 impl Log {
     /// Some of the records that `query` asks for: as many as fit a page.
-    pub async fn page(&self, query: Query) -> Result<Page, QueryError> {
+    pub(crate) async fn page(&self, query: Query) -> Result<Page, QueryError> {
         let read = self.readers.read(move |connection| stored(connection, &query)).await;
         let Stored { records, complete, through } = read.map_err(QueryError::Read)?;
         let records = records.iter().map(StoredRecord::decode).collect::<Result<_, _>>();

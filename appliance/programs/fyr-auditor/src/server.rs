@@ -46,7 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Accepts connections until `stop` becomes true, then lets calls under way end.
-pub async fn serve(listener: Listener, log: Log, stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: Listener, log: Log, stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let mut stopped = stop.clone();
     loop {

@@ -21,7 +21,7 @@ const CHUNK_RECORDS: u32 = 2000;
 
 /// Why a log could not be checked.
 #[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
+pub(crate) enum VerifyError {
     /// It cannot be opened.
     #[error("cannot open the audit log")]
     Open(#[source] OpenError),
@@ -117,10 +117,9 @@ fn chunk(
     Ok(Ok(records))
 }
 
-/// Checks the whole log in the background, up to where it ended when this began, and keeps the
-/// log's state up to date. What comes later is our own.
-pub async fn check_whole(log: Log) {
-    let end = log.state().head.sequence;
+/// Checks the log from its start to record `end` in the background, and keeps the log's state up to
+/// date. What came after the start of this process is its own.
+pub(crate) async fn check_whole(log: Log, end: u64) {
     let mut verifier = Verifier::after(Head::start());
     let verdict = loop {
         let through = verifier.verified().head.sequence;
@@ -157,7 +156,7 @@ pub async fn check_whole(log: Log) {
 }
 
 /// Checks a whole log that may be in use by another process.
-pub fn verify_file(path: &Path) -> Result<Result<Verified, Broken>, VerifyError> {
+pub(crate) fn verify_file(path: &Path) -> Result<Result<Verified, Broken>, VerifyError> {
     let connection = open_known(path, &SCHEMA).map_err(VerifyError::Open)?;
     let mut verifier = Verifier::after(Head::start());
     check_rest(&connection, &mut verifier)

@@ -97,19 +97,17 @@ impl Link {
         let mut wait = RETRY_FIRST;
         loop {
             let socket = self.socket.clone();
-            let error = match self.while_refusing(connect(socket)).await {
+            match self.while_refusing(connect(socket)).await {
                 Err(Abandoned) => return,
-                Ok(Err(error)) => error,
+                Ok(Err(error)) => self.down(&error),
                 Ok(Ok((stream, log))) => {
                     wait = RETRY_FIRST;
                     self.state.send_replace(AuditState::Up(log));
-                    match self.serve(stream).await {
-                        Err(Abandoned) => return,
-                        Ok(error) => error,
+                    if self.serve(stream).await.is_err() {
+                        return;
                     }
                 }
-            };
-            self.down(&error);
+            }
             if self.while_refusing(sleep(wait)).await.is_err() {
                 return;
             }
@@ -161,21 +159,26 @@ impl Link {
         }
     }
 
-    /// Carries calls and answers until the connection ends; returns why it did.
-    async fn serve(&mut self, stream: UnixStream) -> Result<LinkError, Abandoned> {
+    /// Carries calls and answers until the connection ends.
+    async fn serve(&mut self, stream: UnixStream) -> Result<(), Abandoned> {
         let (reader, mut writer) = stream.into_split();
         let pending = Pending::default();
         let answers = read_answers(reader, Arc::clone(&pending), Arc::clone(&self.state));
         let mut answers = tokio::spawn(answers);
         let result = self.write_calls(&mut writer, &pending, &mut answers).await;
         answers.abort();
+        // First of all: whoever hears of a lost call finds the state to match.
+        if let Ok(error) = &result {
+            self.down(error);
+        }
         for reply in std::mem::take(&mut *lock(&pending)).into_values() {
             // Whoever asked may have given up waiting.
             let _ = reply.send(Err(AuditError::Lost));
         }
-        result
+        result.map(drop)
     }
 
+    /// Writes calls until the connection ends; returns why it did.
     async fn write_calls(
         &mut self,
         writer: &mut OwnedWriteHalf,

@@ -1,6 +1,8 @@
 //! The client of the audit log: the only place where a plan becomes one that may be carried out.
 
 mod link;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
