@@ -21,7 +21,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Start all daemons under this command, until Ctrl-C
 ///
-/// The API socket is STATE/run/api.sock: set FYR_SOCKET to it in other terminals.
+/// The API socket is STATE/run/api.sock: set `FYR_SOCKET` to it in other terminals.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  fyr up --config appliance.yaml --state ./state")]
 pub(crate) struct UpArguments {

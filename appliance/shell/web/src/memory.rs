@@ -72,6 +72,11 @@ impl MemoryBackend {
         self.announce(name);
     }
 
+    /// Forgets everything and knows this instead.
+    pub fn replace(&self, state: State) {
+        *self.lock() = state;
+    }
+
     /// Everything that is known now.
     pub fn state(&self) -> State {
         self.lock().clone()

@@ -1,0 +1,57 @@
+//! Renders a folder of this machine with the renderer of the daemon.
+
+use std::path::Path;
+
+use fyr_model::api::ErrorCode;
+use fyr_model::{BuildEnvironment, DirectoryOptions, Tool, TreeLimits};
+use fyr_render::{Rendered, Request};
+
+use crate::build::RenderArguments;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::source_folder::{self, SourceFolder};
+use crate::style::{Paint, clean, painted};
+
+/// Renders a folder; what was left out is told on standard error.
+pub(crate) fn folder(
+    context: &Context,
+    folder: &Path,
+    arguments: RenderArguments,
+) -> Result<Rendered, Failure> {
+    let source = source(context, folder)?;
+    let tool = if arguments.recurse {
+        Tool::Directory(DirectoryOptions { recurse: true, ..DirectoryOptions::default() })
+    } else {
+        Tool::Detect
+    };
+    let request = Request {
+        tree: &source.tree,
+        path: &source.path,
+        tool: &tool,
+        environment: &BuildEnvironment::default(),
+        application: "",
+    };
+    let rendered = fyr_render::render(&request).map_err(|error| failed(folder, &error))?;
+    for warning in &rendered.warnings {
+        warn(context, &warning.to_string());
+    }
+    Ok(rendered)
+}
+
+fn source(context: &Context, folder: &Path) -> Result<SourceFolder, Failure> {
+    let source = source_folder::read(folder, TreeLimits::default())
+        .map_err(|error| Failure::of(ErrorCode::File, &error))?;
+    for warning in &source.warnings {
+        warn(context, warning);
+    }
+    Ok(source)
+}
+
+fn failed(folder: &Path, error: &dyn std::error::Error) -> Failure {
+    Failure::caused(ErrorCode::Render, format!("cannot render {}", folder.display()), error)
+}
+
+fn warn(context: &Context, text: &str) {
+    let word = painted("warning", Paint::Warn, context.colours_on_stderr());
+    context.tell_line(&format!("{word}: {}", clean(text)));
+}
