@@ -1,8 +1,12 @@
 //! Commands that change something.
 
+use std::process::Stdio;
+
 use fyr_model::api::{HistoryEntry, PreviewAction, PreviewStep, ResourceRef, SyncStatus};
 use fyr_web::memory::{Application, healthy};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
 
 use crate::rig::Daemon;
 
@@ -64,6 +68,50 @@ async fn deletions_without_a_terminal_need_the_digest_of_the_plan() {
     assert_eq!(status(), SyncStatus::OutOfSync);
     let digest = plan["digest"].as_str().unwrap();
     daemon.fyr(["app", "sync", "web", "--prune", "--plan", digest, "--yes"]).await.code(0);
+    assert_eq!(status(), SyncStatus::Synced);
+}
+
+/// Runs the program on a terminal of its own, types `answer`, and returns the exit code and what
+/// the terminal shows. `script` of util-linux, which every Debian has, makes the terminal.
+async fn on_a_terminal(daemon: &Daemon, arguments: &str, answer: &str) -> (Option<i32>, String) {
+    let mut child = Command::new("script")
+        .args(["-qec", &format!("{} {arguments}", env!("CARGO_BIN_EXE_fyr")), "/dev/null"])
+        .env("FYR_SOCKET", daemon.socket())
+        .env("TERM", "dumb")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("script is there");
+    let mut screen = String::new();
+    let mut output = child.stdout.take().expect("it is piped");
+    let mut buffer = [0; 4096];
+    // The question is answered once it is asked.
+    while !screen.contains("Type the cluster's name") {
+        let count = output.read(&mut buffer).await.expect("the terminal can be read");
+        assert_ne!(count, 0, "{screen}");
+        screen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+    let mut input = child.stdin.take().expect("it is piped");
+    input.write_all(answer.as_bytes()).await.expect("the terminal reads");
+    output.read_to_string(&mut screen).await.expect("it shows text");
+    (child.wait().await.expect("it ends").code(), screen)
+}
+
+#[tokio::test]
+async fn on_a_terminal_the_name_of_the_cluster_has_to_be_typed() {
+    let daemon = Daemon::with([with_plan([(PreviewAction::Delete, "old")])]).await;
+    let status = || daemon.backend.state().applications["web"].detail.summary.sync.status;
+    // `--yes` alone does not answer for a person who is there.
+    let sync = "app sync web --prune --yes";
+    let (code, screen) = on_a_terminal(&daemon, sync, "yes\n").await;
+    assert_eq!(code, Some(2), "{screen}");
+    assert!(screen.contains("not confirmed; nothing was changed"), "{screen}");
+    let (code, screen) = on_a_terminal(&daemon, sync, "\u{3}").await;
+    assert_eq!(code, Some(130), "{screen}");
+    assert_eq!(status(), SyncStatus::OutOfSync);
+    let (code, screen) = on_a_terminal(&daemon, sync, "prod-eu\n").await;
+    assert_eq!(code, Some(0), "{screen}");
     assert_eq!(status(), SyncStatus::Synced);
 }
 

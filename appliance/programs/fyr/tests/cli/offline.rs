@@ -46,7 +46,7 @@ async fn two_folders_are_compared() {
     write(two.path(), "a", "2");
     let finished = alone(["diff", first, second]).await.code(1);
     assert!(finished.stdout.contains("-  value: \"1\"\n+  value: \"2\"\n"), "{}", finished.stdout);
-    fs::write(two.path().join("a.yaml"), "apiVersion: v1\nkind: ConfigMap\ndata: [").unwrap();
+    fs::write(two.path().join("a.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: [").unwrap();
     alone(["diff", first, second]).await.code(2);
     alone(["diff", first]).await.code(2);
 }
