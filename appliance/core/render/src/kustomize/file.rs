@@ -1,0 +1,347 @@
+//! The kustomization file.
+//!
+//! Fields that are not listed in [`Kustomization`] are errors: those that kustomize has, because
+//! leaving them out would deploy something else; all others, because they are misspelt.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::decode::Fields;
+use super::order::Order;
+use crate::RenderError;
+
+/// Names of the file; a folder has exactly one of them.
+pub(crate) const FILE_NAMES: [&str; 3] =
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Fields that kustomize has and that are refused when they are set.
+const REFUSED: [&str; 11] = [
+    "buildMetadata",
+    "configurations",
+    "crds",
+    "generators",
+    "helmChartInflationGenerator",
+    "helmCharts",
+    "helmGlobals",
+    "openapi",
+    "transformers",
+    "validators",
+    "vars",
+];
+
+/// A kustomization, in the order its parts take effect.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kustomization {
+    pub(crate) component: bool,
+    pub(crate) resources: Vec<String>,
+    pub(crate) config_maps: Vec<Generator>,
+    pub(crate) secrets: Vec<Generator>,
+    pub(crate) components: Vec<String>,
+    pub(crate) strategic_patches: Vec<String>,
+    pub(crate) patches: Vec<Patch>,
+    pub(crate) namespace: String,
+    pub(crate) name_prefix: String,
+    pub(crate) name_suffix: String,
+    pub(crate) labels: Vec<LabelRule>,
+    pub(crate) common_labels: BTreeMap<String, String>,
+    pub(crate) common_annotations: BTreeMap<String, String>,
+    pub(crate) json_patches: Vec<Patch>,
+    pub(crate) replicas: Vec<ReplicaRule>,
+    pub(crate) images: Vec<ImageRule>,
+    pub(crate) replacements: Vec<Value>,
+    pub(crate) order: Option<Order>,
+}
+
+/// One entry of `configMapGenerator` or `secretGenerator`, `generatorOptions` merged into it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Generator {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) behavior: Behavior,
+    pub(crate) envs: Vec<String>,
+    pub(crate) literals: Vec<String>,
+    pub(crate) files: Vec<String>,
+    pub(crate) secret_type: String,
+    pub(crate) options: GeneratorOptions,
+}
+
+/// What a generator does about an object of its name.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Behavior {
+    #[default]
+    Create,
+    Merge,
+    Replace,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GeneratorOptions {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) without_hash: bool,
+    pub(crate) immutable: bool,
+}
+
+/// One entry of `labels`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LabelRule {
+    pub(crate) pairs: BTreeMap<String, String>,
+    pub(crate) selectors: bool,
+    pub(crate) templates: bool,
+    pub(crate) fields: Vec<FieldRule>,
+}
+
+/// A field of some kinds; an empty part matches everything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FieldRule {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+    pub(crate) path: String,
+    pub(crate) create: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReplicaRule {
+    pub(crate) name: String,
+    pub(crate) count: i64,
+}
+
+/// One entry of `images`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ImageRule {
+    pub(crate) name: String,
+    pub(crate) new_name: String,
+    pub(crate) new_tag: String,
+    pub(crate) digest: String,
+    pub(crate) tag_suffix: String,
+}
+
+/// One entry of `patches` or `patchesJson6902`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Patch {
+    pub(crate) path: Option<String>,
+    pub(crate) text: Option<String>,
+    pub(crate) target: Option<Selector>,
+    pub(crate) allow_name_change: bool,
+    pub(crate) allow_kind_change: bool,
+}
+
+/// Which objects a patch is for: regular expressions that match all of a part; empty matches all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selector {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) labels: String,
+    pub(crate) annotations: String,
+}
+
+impl Kustomization {
+    /// Reads the file; `file` is its path, for messages.
+    pub(crate) fn read(value: Value, file: &str) -> Result<Self, RenderError> {
+        if value.as_object().is_none_or(serde_json::Map::is_empty) {
+            let why = "the kustomization is empty".to_owned();
+            return Err(RenderError::Build { file: file.to_owned(), why });
+        }
+        let mut fields = Fields::of(value, file, "")?;
+        let component = component(&mut fields)?;
+        fields.take("metadata");
+        for name in REFUSED {
+            fields.refuse(name)?;
+        }
+        let options = generator_options(fields.fields("generatorOptions")?)?;
+        let generators = |list: Vec<Fields>| -> Result<Vec<Generator>, RenderError> {
+            list.into_iter().map(|entry| Generator::read(entry, &options)).collect()
+        };
+        let mut resources = fields.texts("resources")?;
+        resources.extend(fields.texts("bases")?);
+        let kustomization = Self {
+            component,
+            resources,
+            config_maps: generators(fields.list("configMapGenerator")?)?,
+            secrets: generators(fields.list("secretGenerator")?)?,
+            components: fields.texts("components")?,
+            strategic_patches: fields.texts("patchesStrategicMerge")?,
+            patches: each(fields.list("patches")?, Patch::read)?,
+            namespace: fields.text_or_empty("namespace")?,
+            name_prefix: fields.text_or_empty("namePrefix")?,
+            name_suffix: fields.text_or_empty("nameSuffix")?,
+            labels: each(fields.list("labels")?, LabelRule::read)?,
+            common_labels: fields.text_map("commonLabels")?,
+            common_annotations: fields.text_map("commonAnnotations")?,
+            json_patches: each(fields.list("patchesJson6902")?, Patch::read)?,
+            replicas: each(fields.list("replicas")?, ReplicaRule::read)?,
+            images: each(fields.list("images")?, ImageRule::read)?,
+            replacements: fields.values("replacements")?,
+            order: fields.fields("sortOptions")?.map(Order::read).transpose()?,
+        };
+        fields.finish()?;
+        Ok(kustomization)
+    }
+}
+
+fn each<T>(
+    list: Vec<Fields>,
+    read: fn(Fields) -> Result<T, RenderError>,
+) -> Result<Vec<T>, RenderError> {
+    list.into_iter().map(read).collect()
+}
+
+/// Whether the file says that it is a component.
+fn component(fields: &mut Fields) -> Result<bool, RenderError> {
+    let kind = fields.text_or_empty("kind")?;
+    let api_version = fields.text_or_empty("apiVersion")?;
+    let expected = match kind.as_str() {
+        "" | "Kustomization" => "kustomize.config.k8s.io/v1beta1",
+        "Component" => "kustomize.config.k8s.io/v1alpha1",
+        _ => return Err(fields.error("kind", "it has to be Kustomization or Component")),
+    };
+    // The version of the other kind is taken for either, as kustomize does for kustomizations.
+    if !api_version.is_empty() && api_version != expected {
+        return Err(fields.error("apiVersion", format!("it has to be {expected}")));
+    }
+    Ok(kind == "Component")
+}
+
+fn generator_options(fields: Option<Fields>) -> Result<GeneratorOptions, RenderError> {
+    let Some(mut fields) = fields else { return Ok(GeneratorOptions::default()) };
+    let options = GeneratorOptions {
+        labels: fields.text_map("labels")?,
+        annotations: fields.text_map("annotations")?,
+        without_hash: fields.flag("disableNameSuffixHash")?,
+        immutable: fields.flag("immutable")?,
+    };
+    fields.finish()?;
+    Ok(options)
+}
+
+impl Generator {
+    fn read(mut fields: Fields, common: &GeneratorOptions) -> Result<Self, RenderError> {
+        let mut options = generator_options(fields.fields("options")?)?;
+        let under = |local: &mut BTreeMap<String, String>, common: &BTreeMap<String, String>| {
+            for (key, value) in common {
+                local.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        };
+        under(&mut options.labels, &common.labels);
+        under(&mut options.annotations, &common.annotations);
+        options.without_hash |= common.without_hash;
+        options.immutable |= common.immutable;
+        let mut envs = fields.texts("envs")?;
+        envs.extend(fields.text("env")?);
+        let behavior = match fields.text_or_empty("behavior")?.as_str() {
+            "" | "create" => Behavior::Create,
+            "merge" => Behavior::Merge,
+            "replace" => Behavior::Replace,
+            _ => return Err(fields.error("behavior", "it is create, merge or replace")),
+        };
+        let generator = Self {
+            name: fields.text_or_empty("name")?,
+            namespace: fields.text_or_empty("namespace")?,
+            behavior,
+            envs,
+            literals: fields.texts("literals")?,
+            files: fields.texts("files")?,
+            secret_type: fields.text_or_empty("type")?,
+            options,
+        };
+        if generator.name.is_empty() {
+            return Err(fields.error("name", "it is required"));
+        }
+        fields.finish()?;
+        Ok(generator)
+    }
+}
+
+impl LabelRule {
+    fn read(mut fields: Fields) -> Result<Self, RenderError> {
+        fields.refuse("includeVolumeClaimTemplates")?;
+        let rule = Self {
+            pairs: fields.text_map("pairs")?,
+            selectors: fields.flag("includeSelectors")?,
+            templates: fields.flag("includeTemplates")?,
+            fields: each(fields.list("fields")?, FieldRule::read)?,
+        };
+        fields.finish()?;
+        Ok(rule)
+    }
+}
+
+impl FieldRule {
+    fn read(mut fields: Fields) -> Result<Self, RenderError> {
+        let rule = Self {
+            group: fields.text_or_empty("group")?,
+            version: fields.text_or_empty("version")?,
+            kind: fields.text_or_empty("kind")?,
+            path: fields.text_or_empty("path")?,
+            create: fields.flag("create")?,
+        };
+        fields.finish()?;
+        Ok(rule)
+    }
+}
+
+impl ReplicaRule {
+    fn read(mut fields: Fields) -> Result<Self, RenderError> {
+        let name = fields.text_or_empty("name")?;
+        let count = fields.integer("count")?.unwrap_or_default();
+        fields.finish()?;
+        Ok(Self { name, count })
+    }
+}
+
+impl ImageRule {
+    fn read(mut fields: Fields) -> Result<Self, RenderError> {
+        let rule = Self {
+            name: fields.text_or_empty("name")?,
+            new_name: fields.text_or_empty("newName")?,
+            new_tag: fields.text_or_empty("newTag")?,
+            digest: fields.text_or_empty("digest")?,
+            tag_suffix: fields.text_or_empty("tagSuffix")?,
+        };
+        fields.finish()?;
+        Ok(rule)
+    }
+}
+
+impl Patch {
+    fn read(mut fields: Fields) -> Result<Self, RenderError> {
+        let target = fields.fields("target")?.map(Selector::read).transpose()?;
+        let mut patch = Self {
+            path: fields.text("path")?,
+            text: fields.text("patch")?,
+            target,
+            ..Self::default()
+        };
+        if let Some(mut options) = fields.fields("options")? {
+            patch.allow_name_change = options.flag("allowNameChange")?;
+            patch.allow_kind_change = options.flag("allowKindChange")?;
+            options.finish()?;
+        }
+        if patch.path.is_some() == patch.text.is_some() {
+            return Err(fields.error("patch", "exactly one of patch and path has to be set"));
+        }
+        fields.finish()?;
+        Ok(patch)
+    }
+}
+
+impl Selector {
+    pub(crate) fn read(mut fields: Fields) -> Result<Self, RenderError> {
+        let selector = Self {
+            group: fields.text_or_empty("group")?,
+            version: fields.text_or_empty("version")?,
+            kind: fields.text_or_empty("kind")?,
+            name: fields.text_or_empty("name")?,
+            namespace: fields.text_or_empty("namespace")?,
+            labels: fields.text_or_empty("labelSelector")?,
+            annotations: fields.text_or_empty("annotationSelector")?,
+        };
+        fields.finish()?;
+        Ok(selector)
+    }
+}

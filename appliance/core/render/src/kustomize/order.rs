@@ -1,0 +1,105 @@
+//! The order of a build's objects.
+
+use std::cmp::Ordering;
+
+use super::decode::Fields;
+use super::resource::Resource;
+use crate::RenderError;
+
+/// Kinds that others need: first, in this order.
+const FIRST: [&str; 22] = [
+    "Namespace",
+    "ResourceQuota",
+    "StorageClass",
+    "CustomResourceDefinition",
+    "ServiceAccount",
+    "PodSecurityPolicy",
+    "Role",
+    "ClusterRole",
+    "RoleBinding",
+    "ClusterRoleBinding",
+    "ConfigMap",
+    "Secret",
+    "Endpoints",
+    "Service",
+    "LimitRange",
+    "PriorityClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Deployment",
+    "StatefulSet",
+    "CronJob",
+    "PodDisruptionBudget",
+];
+
+/// Kinds that could get in the way of others: last, in this order.
+const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+
+/// The order objects are given in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Order {
+    /// As they come.
+    Written,
+    /// By kind, then by identity.
+    ByKind { first: Vec<String>, last: Vec<String> },
+}
+
+impl Default for Order {
+    /// That of kustomize's command line.
+    fn default() -> Self {
+        let owned = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        Self::ByKind { first: owned(&FIRST), last: owned(&LAST) }
+    }
+}
+
+impl Order {
+    pub(crate) fn read(mut fields: Fields) -> Result<Self, RenderError> {
+        let order = fields.text_or_empty("order")?;
+        let options = fields.fields("legacySortOptions")?;
+        let order = match (order.as_str(), options) {
+            ("fifo", None) => Self::Written,
+            ("legacy", None) => Self::default(),
+            ("legacy", Some(mut options)) => {
+                let first = options.texts("orderFirst")?;
+                let last = options.texts("orderLast")?;
+                options.finish()?;
+                Self::ByKind { first, last }
+            }
+            ("fifo", Some(_)) => {
+                return Err(fields.error("legacySortOptions", "the order is fifo, not legacy"));
+            }
+            _ => return Err(fields.error("order", "it is fifo or legacy")),
+        };
+        fields.finish()?;
+        Ok(order)
+    }
+
+    pub(crate) fn sort(&self, resources: &mut [Resource]) {
+        let Self::ByKind { first, last } = self else { return };
+        let rank = |kind: &str| {
+            let position = |kinds: &[String]| kinds.iter().position(|other| other == kind);
+            match (position(first), position(last)) {
+                (Some(position), _) => (0, position),
+                (None, None) => (1, 0),
+                (None, Some(position)) => (2, position),
+            }
+        };
+        resources.sort_by(|left, right| {
+            let (left, right) = (left.id(), right.id());
+            let by_kind = rank(&left.kind).cmp(&rank(&right.kind));
+            by_kind.then_with(|| compare(&left, &right))
+        });
+    }
+}
+
+/// Compares identities as kustomize does: as text, with marks for empty parts.
+fn compare(left: &super::resource::Id, right: &super::resource::Id) -> Ordering {
+    let or = |text: &str, mark: &str| if text.is_empty() { mark.to_owned() } else { text.to_owned() };
+    let kind = |id: &super::resource::Id| {
+        [or(&id.group, "~G"), or(&id.version, "~V"), or(&id.kind, "~K")].join("_")
+    };
+    let rest = |id: &super::resource::Id| {
+        [or(&id.namespace, "~X"), or(&id.name, "~N")].join("|")
+    };
+    kind(left).cmp(&kind(right)).then_with(|| rest(left).cmp(&rest(right)))
+}

@@ -1,0 +1,143 @@
+//! The objects of a build, with the names they had on the way.
+
+use fyr_model::{GroupVersionKind, Object};
+use serde_json::{Map, Value};
+
+use super::scope;
+
+/// What identifies an object in a build.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Id {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl Id {
+    pub(crate) fn of(value: &Value) -> Self {
+        let text = |pointer: &str| {
+            value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let GroupVersionKind { group, version, kind } =
+            GroupVersionKind::from_api_version(&text("/apiVersion"), text("/kind"));
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+        Self { group, version, kind, namespace, name }
+    }
+
+    pub(crate) fn is_cluster_scoped(&self) -> bool {
+        scope::is_cluster_scoped(&self.group, &self.kind)
+    }
+
+    /// The namespace that counts: none and `default` are one, and objects of the cluster have
+    /// none whatever they say.
+    pub(crate) fn effective_namespace(&self) -> &str {
+        match self.namespace.as_str() {
+            _ if self.is_cluster_scoped() => "",
+            "" => "default",
+            namespace => namespace,
+        }
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.kind == other.kind
+            && self.group == other.group
+            && self.version == other.version
+            && self.effective_namespace() == other.effective_namespace()
+    }
+}
+
+/// `Deployment.v1.apps/web.shop`, the form of kustomize's messages.
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let or = |text: &str, mark: &str| if text.is_empty() { mark.to_owned() } else { text.to_owned() };
+        let (version, group) = (or(&self.version, "[noVer]"), or(&self.group, "[noGrp]"));
+        let namespace = or(&self.namespace, "[noNs]");
+        write!(f, "{}.{version}.{group}/{}.{namespace}", self.kind, self.name)
+    }
+}
+
+/// One object of a build.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    pub(crate) value: Value,
+    /// Former identities, the first one first. Empty if nothing could have changed it.
+    pub(crate) past: Vec<Id>,
+    /// Prefixes and suffixes of its name, innermost first.
+    pub(crate) prefixes: Vec<String>,
+    pub(crate) suffixes: Vec<String>,
+    /// Whether its name gets a hash of its content in the end.
+    pub(crate) needs_hash: bool,
+}
+
+impl Resource {
+    pub(crate) fn new(object: Object) -> Self {
+        let value = object.into_value();
+        Self { value, past: Vec::new(), prefixes: Vec::new(), suffixes: Vec::new(), needs_hash: false }
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        Id::of(&self.value)
+    }
+
+    pub(crate) fn original(&self) -> Id {
+        self.past.first().cloned().unwrap_or_else(|| self.id())
+    }
+
+    /// Whether it has or had this identity.
+    pub(crate) fn was(&self, id: &Id) -> bool {
+        self.past.iter().any(|past| past.is_same(id)) || self.id().is_same(id)
+    }
+
+    /// Keeps the identity of now, before something may change it.
+    pub(crate) fn remember(&mut self) {
+        let id = self.id();
+        if self.past.last() != Some(&id) {
+            self.past.push(id);
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.text("name")
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.text("namespace")
+    }
+
+    fn text(&self, field: &str) -> &str {
+        let metadata = self.value.get("metadata");
+        metadata.and_then(|map| map.get(field)?.as_str()).unwrap_or_default()
+    }
+
+    pub(crate) fn set_name(&mut self, name: String) {
+        self.metadata().insert("name".to_owned(), Value::String(name));
+    }
+
+    pub(crate) fn set_namespace(&mut self, namespace: &str) {
+        let metadata = self.metadata();
+        if namespace.is_empty() {
+            metadata.remove("namespace");
+        } else {
+            metadata.insert("namespace".to_owned(), Value::from(namespace));
+        }
+    }
+
+    /// `metadata`, made a mapping if a patch left something else there.
+    fn metadata(&mut self) -> &mut Map<String, Value> {
+        mapping(mapping(&mut self.value).entry("metadata").or_insert(Value::Null))
+    }
+}
+
+/// The mapping a value is, or is made to be.
+pub(crate) fn mapping(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    match value {
+        Value::Object(map) => map,
+        _ => unreachable!("it was just made a mapping"),
+    }
+}
