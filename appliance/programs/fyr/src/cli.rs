@@ -44,7 +44,8 @@ pub(crate) struct Cli {
         global = true,
         env = "FYR_SOCKET",
         value_name = "SOCKET",
-        default_value = "/run/fyr/api.sock"
+        default_value = "/run/fyr/api.sock",
+        help_heading = GLOBAL
     )]
     pub(crate) socket: PathBuf,
     #[arg(
@@ -53,15 +54,20 @@ pub(crate) struct Cli {
         value_enum,
         value_name = "WHEN",
         default_value_t,
-        help = "When to use colours; NO_COLOR is respected"
+        hide_possible_values = true,
+        help = "When to use colours: auto, always or never; NO_COLOR is respected",
+        help_heading = GLOBAL
     )]
     pub(crate) color: Color,
     /// Tell on standard error what is asked of the daemon
-    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
+    #[arg(short, long, global = true, action = ArgAction::SetTrue, help_heading = GLOBAL)]
     pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+/// Heading of the options that every command takes, so that its own stand first.
+const GLOBAL: &str = "Global options";
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]

@@ -297,3 +297,41 @@ fn reason_given(reason: &str) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_too_long_is_answered_by_its_deadline() {
+        let router = Router::new()
+            .route("/slow", get(std::future::pending::<()>))
+            .layer(from_fn_with_state(ANSWER_WITHIN, within));
+        let request = Request::get("/slow").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_stands_under_the_deadline_too() {
+        let router = Router::new()
+            .route("/", post(|Payload(_): Payload<SyncRequest>| async {}))
+            .layer(from_fn_with_state(ANSWER_WITHIN, within));
+        let silent = futures::stream::pending::<Result<&'static [u8], std::io::Error>>();
+        let request = Request::post("/").body(Body::from_stream(silent)).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_that_takes_long_is_accepted_and_goes_on() {
+        let never = timeout(REFRESH_WITHIN, std::future::pending()).await;
+        assert_eq!(refreshed(never).unwrap().status(), StatusCode::ACCEPTED);
+    }
+
+    // The daemon's own words have to come before the deadline cuts them off.
+    const _: () = assert!(REFRESH_WITHIN.as_secs() < OUTSIDE_ANSWER_WITHIN.as_secs());
+}

@@ -111,6 +111,15 @@ async fn applications_are_listed_filtered_and_shown() {
 }
 
 #[tokio::test]
+async fn an_application_of_another_namespace_has_a_slash_in_its_name() {
+    let api = start(own_user()).await;
+    let one: ApplicationDetail = get(&api, "/api/v1/applications/team%2Fother").await.read();
+    assert_eq!(one.summary.name, "team/other");
+    let reply = get(&api, "/api/v1/applications/team/other").await;
+    assert_eq!((reply.status.as_u16(), &*reply.code()), (404, "E0303"));
+}
+
+#[tokio::test]
 async fn every_failure_is_a_problem_with_its_code_and_status() {
     let api = start(own_user()).await;
     let cases = [

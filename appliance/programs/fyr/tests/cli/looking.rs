@@ -59,6 +59,14 @@ web   prod-eu  Synced  Healthy  4be1c02   auto  -
 }
 
 #[tokio::test]
+async fn an_application_of_another_namespace_is_found_by_its_whole_name() {
+    let daemon = Daemon::with([healthy("team/web", "prod")]).await;
+    let finished = daemon.fyr(["app", "get", "team/web", "-o", "name"]).await.code(0);
+    assert_eq!(finished.stdout, "application/team/web\n");
+    daemon.fyr(["app", "wait", "team/web", "--sync"]).await.code(0);
+}
+
+#[tokio::test]
 async fn an_empty_list_says_why_and_prints_no_data() {
     let daemon = Daemon::with([]).await;
     let finished = daemon.fyr(["app", "list"]).await.code(0);
