@@ -56,8 +56,10 @@ async fn start(admission: Admission) -> Api {
         .into_iter()
         .map(|action| PreviewStep { action, key: ResourceRef::default(), reason: String::new() })
         .collect();
-    let applications =
-        BTreeMap::from([("web".to_owned(), web), ("other".to_owned(), healthy("other", "test"))]);
+    let applications = BTreeMap::from([
+        ("web".to_owned(), web),
+        ("team/other".to_owned(), healthy("team/other", "test")),
+    ]);
     let backend = MemoryBackend::new(State { applications, ..State::default() });
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("api.sock");

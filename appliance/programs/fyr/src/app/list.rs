@@ -16,7 +16,7 @@ use crate::time::age_of;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     fyr app list --cluster prod-eu --health Degraded\n  \
-    fyr app list --sync OutOfSync -o name | cut -d/ -f2 | xargs -n1 fyr app diff\n  \
+    fyr app list --sync OutOfSync -o name | cut -d/ -f2- | xargs -n1 fyr app diff\n  \
     fyr app list --watch -o json")]
 pub(crate) struct ListArguments {
     /// Only those on this cluster
