@@ -47,8 +47,8 @@ impl Finished {
     }
 }
 
-/// The folder of the built programs: the one this test was built into.
-fn program(name: &str) -> PathBuf {
+/// Where a program of ours is: in the folder this test was built into.
+pub fn program(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("the running program has a path");
     own.ancestors()
         .skip(1)

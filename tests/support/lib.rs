@@ -5,12 +5,14 @@
 
 mod connect_proxy;
 mod daemons;
+mod evidence;
 mod manifests;
 mod views;
 mod world;
 
 pub use connect_proxy::ConnectProxy;
-pub use daemons::{Daemons, Finished};
+pub use daemons::{Daemons, Finished, program};
+pub use evidence::{own_cluster, run, tracked, writes_since};
 pub use manifests::{Application, cluster_secret, config_map, deployment};
 pub use views::{
     cluster_secret_with, condition, create, exists, is_paused, manifest, object, resource,
