@@ -85,13 +85,14 @@ async fn list(context: &Context, arguments: &ListArguments) -> Result<Exit, Fail
 
 async fn tail(context: &Context, arguments: &TailArguments) -> Result<Exit, Failure> {
     let app = arguments.app.as_deref();
-    // At least one, to learn where the log ends.
+    // At least one, to learn where to go on from.
     let first = page(context, app, None, arguments.limit.max(1)).await?;
     let skipped = if arguments.limit == 0 { first.records.len() } else { 0 };
     for record in &first.records[skipped..] {
         write(&line(record, arguments.output.format, context.colours())?)?;
     }
-    let mut after = first.last_sequence;
+    // Not where the log ends: a record may have come in since these were read.
+    let mut after = first.records.last().map_or(0, |record| record.sequence);
     let mut events = context.client.events(app).await.ok();
     loop {
         let page = page(context, app, Some(after), AuditQuery::LIMIT_MAX).await?;
@@ -103,8 +104,6 @@ async fn tail(context: &Context, arguments: &TailArguments) -> Result<Exit, Fail
             // There may be more than one answer holds.
             continue;
         }
-        // Nothing matched up to the end of the log, so nothing there needs to be asked for again.
-        after = after.max(page.last_sequence);
         let Some(stream) = &mut events else {
             sleep(TAIL_INTERVAL).await;
             continue;

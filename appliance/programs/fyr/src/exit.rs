@@ -11,19 +11,19 @@ use crate::style::{Paint, clean, painted, push};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
     /// Done; or the answer is yes, or there is no difference.
-    Done = 0,
+    Done,
     /// The answer is no: it differs, it needs attention, it is degraded.
-    No = 1,
+    No,
     /// There is no answer: wrong usage or input, or the daemon, a cluster or a network failed.
-    NoAnswer = 2,
+    NoAnswer,
     /// Not allowed.
-    NotAllowed = 3,
+    NotAllowed,
     /// Timed out.
-    TimedOut = 4,
+    TimedOut,
     /// The plan is stale, or somebody else is applying.
-    Conflict = 5,
+    Conflict,
     /// Interrupted by Ctrl-C, as shells report it: 128 and the number of the signal.
-    Interrupted = 130,
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {

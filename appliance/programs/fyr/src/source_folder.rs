@@ -167,8 +167,14 @@ impl Reading {
         let Ok(value) = serde_saphyr::from_slice::<Value>(bytes) else { return };
         let mut references = Vec::new();
         collect(&value, &mut references);
-        let outside = references.into_iter().filter(|text| text.starts_with(".."));
-        self.queue.extend(outside.map(|text| normal(&folder.join(text))));
+        // Generators write `key=path`.
+        let paths = references.iter().flat_map(|text| {
+            std::iter::once(*text).chain(text.split_once('=').map(|(_, path)| path))
+        });
+        let outside = paths.map(Path::new).filter(|path| {
+            path.is_relative() && path.components().any(|part| part == Component::ParentDir)
+        });
+        self.queue.extend(outside.map(|path| normal(&folder.join(path))));
     }
 
     fn into_tree(self, start: &Path) -> Result<SourceFolder, FolderError> {
@@ -247,7 +253,11 @@ mod tests {
     fn sample() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        write(root, "repo/base/kustomization.yaml", "resources: [a.yaml, ../shared/x.yaml]");
+        write(
+            root,
+            "repo/base/kustomization.yaml",
+            "{resources: [a.yaml], configMapGenerator: [{files: [x=./../shared/x.yaml]}]}",
+        );
         write(root, "repo/base/a.yaml", "a: 1");
         write(root, "repo/shared/x.yaml", "x: 1");
         write(root, "repo/unrelated/big.bin", "big");
