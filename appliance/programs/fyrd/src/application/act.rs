@@ -8,7 +8,7 @@ use fyr_audit::{Actor, Entry, EntryKind, Intent, Recorded};
 use fyr_cluster::Cluster;
 use fyr_model::{Chain, ObjectKey};
 use fyr_plan::{
-    Desired, ErrorClass, NextTry, Outcome, Plan, Planned, StepOutcome, Trigger, after,
+    Desired, ErrorClass, Inventory, NextTry, Outcome, Plan, Planned, StepOutcome, Trigger, after,
     before_apply, next_try,
 };
 use fyr_store::{Deployment, OutcomeRecord};
@@ -77,17 +77,27 @@ impl ApplicationTask {
         let (actor, reason) = (self.actor(trigger), self.reason(trigger));
         let started_at = SystemTime::now();
         let entry = self.entry(EntryKind::Intent, &plan, &actor, &reason, steps_of(&plan));
-        let recorded = match self.context.audit.record(plan, entry).await {
-            Ok(recorded) => recorded,
-            Err((_, error)) => {
+        // Both have to be on disk before the first request; neither waits for the other.
+        let (inventory, rows) = self.ahead(desired, &plan);
+        let cluster_name = plan.cluster.clone();
+        let (recorded, stored) = tokio::join!(
+            self.context.audit.record(plan, entry),
+            self.context.store.apply_inventory(&self.name, &cluster_name, rows)
+        );
+        if stored.is_ok() {
+            self.memory.inventory = inventory;
+        }
+        let recorded = match (recorded, stored) {
+            (Ok(recorded), Ok(())) => recorded,
+            (Err((_, error)), _) => {
+                self.not_recorded(&Chain(&error).to_string());
+                return None;
+            }
+            (Ok(_), Err(error)) => {
                 self.not_recorded(&Chain(&error).to_string());
                 return None;
             }
         };
-        if let Err(reason) = self.write_ahead(desired, recorded.value()).await {
-            self.not_recorded(&reason);
-            return None;
-        }
         self.memory.blocked = None;
         self.begin(&recorded, &actor, started_at);
         let outcome = self.execute(cluster, &recorded).await;
@@ -135,18 +145,16 @@ impl ApplicationTask {
         };
     }
 
-    async fn write_ahead(&mut self, desired: &Desired, plan: &Plan) -> Result<(), String> {
+    /// The inventory as it is once `plan` begins, and the rows of it that are to be stored first.
+    fn ahead(&self, desired: &Desired, plan: &Plan) -> (Inventory, Vec<fyr_store::Change>) {
         let mut inventory = self.memory.inventory.clone();
         let changed = before_apply(&mut inventory, plan, desired);
         let rows = changed.into_iter().map(|key| {
             let entry = inventory.get(&key).cloned();
             (key, entry)
         });
-        let store = &self.context.store;
-        let stored = store.apply_inventory(&self.name, &plan.cluster, rows.collect()).await;
-        stored.map_err(|error| Chain(&error).to_string())?;
-        self.memory.inventory = inventory;
-        Ok(())
+        let rows = rows.collect();
+        (inventory, rows)
     }
 
     fn begin(&mut self, recorded: &Recorded<Plan>, actor: &Actor, started_at: SystemTime) {
