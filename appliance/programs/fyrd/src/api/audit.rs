@@ -23,12 +23,15 @@ impl Api {
                 .because(&error)
                 .with_hint("is fyr-auditor running?")
         };
+        // Before the list: whoever goes on after this number must not miss a record that comes in
+        // between the two.
+        let head = self.context.audit.head().await.map_err(unavailable)?;
         let mut records = self.context.audit.list(asked).await.map_err(unavailable)?;
         // Whichever end they are from, people read downwards in time.
         records.sort_by_key(|record| record.sequence);
-        let head = self.context.audit.head().await.map_err(unavailable)?;
+        let newest = records.last().map_or(0, |record| record.sequence);
         let records = records.iter().map(view).collect();
-        Ok(AuditPage { records, last_sequence: head.sequence })
+        Ok(AuditPage { records, last_sequence: head.sequence.max(newest) })
     }
 }
 

@@ -227,6 +227,7 @@ fn operation(report: &Report) -> Operation {
         sequence: known.sequence,
         phase: match known.phase {
             Phase::Idle => OperationPhase::Idle,
+            Phase::Planned => OperationPhase::Planned,
             Phase::Running => OperationPhase::Applying,
             Phase::Succeeded => OperationPhase::Succeeded,
             Phase::Failed => OperationPhase::Failed,

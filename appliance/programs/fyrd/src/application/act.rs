@@ -133,7 +133,7 @@ impl ApplicationTask {
         let actor = self.memory.order.take().and_then(|order| order.actor);
         let now = Some(SystemTime::now());
         self.memory.operation = Operation {
-            sequence: self.memory.operation.sequence + 1,
+            sequence: self.memory.operation.next_sequence(),
             phase: Phase::Succeeded,
             plan: Some(planned.plan.digest()),
             revision: planned.plan.revision.clone(),
@@ -160,7 +160,7 @@ impl ApplicationTask {
     fn begin(&mut self, recorded: &Recorded<Plan>, actor: &Actor, started_at: SystemTime) {
         let plan = recorded.value();
         self.memory.operation = Operation {
-            sequence: self.memory.operation.sequence + 1,
+            sequence: self.memory.operation.next_sequence(),
             phase: Phase::Running,
             plan: Some(plan.digest()),
             last: None,
@@ -172,6 +172,11 @@ impl ApplicationTask {
             retry_at: None,
             progress: (0, plan.steps().count()),
         };
+        self.show_operation();
+    }
+
+    /// Publishes the operation alone, before anything else about it is known.
+    pub(super) fn show_operation(&self) {
         let operation = self.memory.operation.clone();
         self.report.send_modify(|report| Arc::make_mut(report).operation = operation);
         self.context.registry.announce(&self.name);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use fyr_audit::{Actor, Entry, EntryKind, Intent, Operation};
+use fyr_audit::{Actor, Entry, EntryKind, Intent};
 use fyr_model::{Chain, CommitId, Digest, ObjectKey};
 use fyr_plan::Planned;
 use fyr_store::{Pause, Pin};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::ApplicationTask;
+use super::report::{Operation, Phase};
 
 /// A request of an operator; answered once it is recorded and taken on.
 #[derive(Debug)]
@@ -148,10 +149,26 @@ impl ApplicationTask {
             return Ok(Answer { planned, operation: None });
         }
         self.record_request(&actor, &reason, &verb).await?;
-        self.put_into_effect(actor, reason, verb);
+        self.put_into_effect(actor.clone(), reason, verb);
         self.remember().await.map_err(|reason| CommandError::NotStored { reason })?;
-        let operation = planned.as_ref().map(|_| self.memory.operation.sequence + 1);
+        let operation = planned.as_ref().map(|planned| self.take_on_operation(planned, actor));
         Ok(Answer { planned, operation })
+    }
+
+    /// Shows the operation before it begins, so that whoever asked finds the number they are
+    /// given; returns that number.
+    fn take_on_operation(&mut self, planned: &Planned, actor: Actor) -> u64 {
+        self.memory.operation = Operation {
+            sequence: self.memory.operation.next_sequence(),
+            phase: Phase::Planned,
+            plan: Some(planned.plan.digest()),
+            revision: planned.plan.revision.clone(),
+            actor: Some(actor),
+            progress: (0, planned.plan.steps().count()),
+            ..Operation::default()
+        };
+        self.show_operation();
+        self.memory.operation.sequence
     }
 
     async fn record_request(
@@ -235,12 +252,12 @@ impl Verb {
     }
 
     /// The word of the audit log for it.
-    fn kind(&self) -> Operation {
+    fn kind(&self) -> fyr_audit::Operation {
         match self {
-            Self::Sync(_) => Operation::Sync,
-            Self::Pause => Operation::Pause,
-            Self::Resume => Operation::Resume,
-            Self::Rollback { .. } => Operation::Rollback,
+            Self::Sync(_) => fyr_audit::Operation::Sync,
+            Self::Pause => fyr_audit::Operation::Pause,
+            Self::Resume => fyr_audit::Operation::Resume,
+            Self::Rollback { .. } => fyr_audit::Operation::Rollback,
         }
     }
 

@@ -88,12 +88,25 @@ pub(crate) struct Operation {
     pub(crate) progress: (usize, usize),
 }
 
+impl Operation {
+    /// Number of the operation that begins next. One that was taken on keeps the number by which
+    /// whoever asked for it waits for it.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        match self.phase {
+            Phase::Planned => self.sequence,
+            _ => self.sequence + 1,
+        }
+    }
+}
+
 /// How far an operation is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Phase {
     /// Nothing was done yet.
     #[default]
     Idle,
+    /// An operator's request was taken on, and nothing was begun yet.
+    Planned,
     /// Steps are being carried out.
     Running,
     /// All steps were done.
