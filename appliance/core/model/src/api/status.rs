@@ -117,6 +117,8 @@ pub struct ClusterSummary {
     /// Why it cannot be reached; empty when it can.
     #[serde(default)]
     pub message: String,
+    /// Since when it cannot be reached.
+    pub failing_since: Option<Timestamp>,
     /// When it is tried again, if it cannot be reached.
     pub retry_at: Option<Timestamp>,
     /// Number of applications on it.
@@ -138,6 +140,8 @@ pub struct RepositorySummary {
     /// Why the last try failed; empty when it did not.
     #[serde(default)]
     pub message: String,
+    /// Since when tries fail.
+    pub failing_since: Option<Timestamp>,
     /// When it is looked at next.
     pub next_at: Option<Timestamp>,
     /// Bytes of its mirror on disk.

@@ -144,6 +144,7 @@ impl Api {
                 url: repository.url().to_owned(),
                 fetched_at: state.fetched_at.and_then(timestamp),
                 message: state.failure.as_ref().map(|(why, _)| why.clone()).unwrap_or_default(),
+                failing_since: state.failure.as_ref().and_then(|(_, since)| timestamp(*since)),
                 applications,
                 ..RepositorySummary::default()
             }
@@ -295,8 +296,9 @@ fn cluster_view(entry: &ClusterEntry, cluster: Result<Cluster, String>) -> Clust
             view.reachable = true;
             view.version = version;
         }
-        Connectivity::Unreachable { reason, next_try, .. } => {
+        Connectivity::Unreachable { since, reason, next_try } => {
             view.message = reason;
+            view.failing_since = timestamp(since);
             view.retry_at = timestamp(next_try);
         }
     }
@@ -325,9 +327,15 @@ fn attention(
     let problems = fleet.problems.iter().filter(|problem| problem.error);
     all.extend(problems.map(|one| about("fleet", &one.subject, one.message.clone())));
     let unreachable = clusters.iter().filter(|cluster| !cluster.reachable);
-    all.extend(unreachable.map(|one| about("cluster", &one.name, one.message.clone())));
+    all.extend(unreachable.map(|one| Attention {
+        since: one.failing_since,
+        ..about("cluster", &one.name, one.message.clone())
+    }));
     let stale = repositories.iter().filter(|repository| !repository.message.is_empty());
-    all.extend(stale.map(|one| about("repository", &one.url, one.message.clone())));
+    all.extend(stale.map(|one| Attention {
+        since: one.failing_since,
+        ..about("repository", &one.url, one.message.clone())
+    }));
     let troubled = applications.iter().filter(|application| {
         application.error_count > 0
             || application.sync.status != SyncStatus::Synced
