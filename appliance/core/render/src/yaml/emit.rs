@@ -1,5 +1,7 @@
-//! YAML for people: sorted keys, two spaces, quotes where a reader of YAML 1.1 or 1.2 would
-//! otherwise see something else than text.
+//! YAML for people: keys in the order of kustomize's output, two spaces, quotes where a reader of
+//! YAML 1.1 or 1.2 would otherwise see something else than text.
+
+mod order;
 
 use serde_json::{Map, Value};
 
@@ -33,9 +35,9 @@ fn indent(depth: usize, out: &mut String) {
 
 fn mapping(map: &Map<String, Value>, depth: usize, out: &mut String) {
     // Sorted here and not trusted to the map, whose order is a build option of its crate.
-    let mut keys: Vec<_> = map.iter().collect();
-    keys.sort_unstable_by_key(|(key, _)| *key);
-    for (index, (key, value)) in keys.into_iter().enumerate() {
+    let mut entries: Vec<_> = map.iter().collect();
+    order::sort(&mut entries, |(key, _)| key);
+    for (index, (key, value)) in entries.into_iter().enumerate() {
         if index > 0 {
             indent(depth, out);
         }
