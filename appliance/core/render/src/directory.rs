@@ -56,10 +56,10 @@ pub(crate) fn read(
             let what = "bytes of manifests in one directory";
             return Err(RenderError::Limit { path, limit: DIRECTORY_BYTES_MAX, what });
         }
-        let read = if path.ends_with(".json") {
+        let read = if is_json(&path) {
             json(reader, &bytes, &path)
         } else {
-            manifests(reader, &bytes, &path)
+            manifests(reader, &bytes, Dialect::Kubernetes, &path)
         };
         match read {
             Ok(found) => objects.extend(found),
@@ -104,13 +104,18 @@ fn chosen(
     Ok(paths.filter(|path| wanted(path)).map(str::to_owned).collect())
 }
 
+/// Case counts: Argo CD reads no `.JSON` either.
+fn is_json(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, extension)| extension == "json")
+}
+
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 fn is_manifest(path: &str, bytes: &[u8]) -> bool {
     let marks: [&[u8]; 3] = [b"apiVersion:", b"kind:", b"metadata:"];
-    path.ends_with(".json") || marks.iter().all(|mark| contains(bytes, mark))
+    is_json(path) || marks.iter().all(|mark| contains(bytes, mark))
 }
 
 /// What is over a limit may well be a manifest, and leaving it out would prune what it made.
@@ -129,12 +134,14 @@ fn json(reader: &mut Reader<'_>, bytes: &[u8], path: &str) -> Result<Vec<Object>
     flatten(vec![Document { line: 1, value }], path)
 }
 
-fn manifests(
+/// The objects of a YAML file, `List`s as their items.
+pub(crate) fn manifests(
     reader: &mut Reader<'_>,
     bytes: &[u8],
+    dialect: Dialect,
     path: &str,
 ) -> Result<Vec<Object>, RenderError> {
-    flatten(reader.documents(bytes, Dialect::Kubernetes, path)?, path)
+    flatten(reader.documents(bytes, dialect, path)?, path)
 }
 
 fn flatten(documents: Vec<Document>, path: &str) -> Result<Vec<Object>, RenderError> {

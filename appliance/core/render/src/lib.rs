@@ -5,16 +5,19 @@
 //! What the tree says is untrusted: reading it is bounded by the limits of [`yaml`] and
 //! `kustomize`, whose names end in `_MAX`.
 
+mod build;
 mod directory;
 mod error;
+mod kustomize;
 mod overrides;
 mod reader;
 mod yaml;
 
 use std::fmt;
 
-use fyr_model::{BuildEnvironment, Digest, Hasher, Object, SourceTree, Tool};
+use fyr_model::{BuildEnvironment, Digest, DirectoryOptions, Hasher, Object, SourceTree, Tool};
 
+pub use self::build::build;
 pub use self::error::RenderError;
 pub use self::yaml::YamlError;
 use crate::reader::Reader;
@@ -75,13 +78,26 @@ impl fmt::Display for Warning {
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let mut reader = Reader::new(request.tree);
     let folder = reader.folder(request.path)?;
-    let (objects, warnings) = match request.tool {
-        Tool::Directory(options) => directory::read(&mut reader, &folder, options)?,
-        Tool::Detect => directory::read(&mut reader, &folder, &Default::default())?,
-        Tool::Kustomize(_) => directory::read(&mut reader, &folder, &Default::default())?,
+    let tool = overrides::effective_tool(&mut reader, &folder, request.application, request.tool)?;
+    let is_kustomize = match &tool {
+        Tool::Kustomize(_) => true,
+        Tool::Directory(_) => false,
+        Tool::Detect => kustomize::file_in(&reader, &folder)?.is_some(),
     };
+    let (objects, warnings) = match &tool {
+        Tool::Kustomize(options) => {
+            let given = Some((options, request.environment));
+            (kustomize::render(&mut reader, &folder, given)?, Vec::new())
+        }
+        Tool::Detect if is_kustomize => {
+            (kustomize::render(&mut reader, &folder, None)?, Vec::new())
+        }
+        Tool::Detect => directory::read(&mut reader, &folder, &DirectoryOptions::default())?,
+        Tool::Directory(options) => directory::read(&mut reader, &folder, options)?,
+    };
+    let kind = if is_kustomize { SourceKind::Kustomize } else { SourceKind::Directory };
     let digest = digest(&objects);
-    Ok(Rendered { objects, digest, warnings, kind: SourceKind::Directory })
+    Ok(Rendered { objects, digest, warnings, kind })
 }
 
 fn digest(objects: &[Object]) -> Digest {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fyr_model::source_tree::join;
 use fyr_model::{File, SourceTree};
+use serde_json::Value;
 
 use crate::RenderError;
 use crate::yaml::{self, Budget, Dialect, Document};
@@ -63,6 +64,17 @@ impl<'t> Reader<'t> {
         path: &str,
     ) -> Result<Vec<Document>, RenderError> {
         yaml::parse(bytes, dialect, &mut self.budget)
+            .map_err(|source| RenderError::Yaml { path: path.to_owned(), source })
+    }
+
+    /// The one document of a YAML text that comes from `path`; `null` if it is empty.
+    pub(crate) fn document(
+        &mut self,
+        bytes: &[u8],
+        dialect: Dialect,
+        path: &str,
+    ) -> Result<Value, RenderError> {
+        yaml::parse_one(bytes, dialect, &mut self.budget)
             .map_err(|source| RenderError::Yaml { path: path.to_owned(), source })
     }
 }

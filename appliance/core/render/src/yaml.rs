@@ -164,7 +164,7 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, YamlError> {
             let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             let text = std::str::from_utf8(text).map_err(|error| {
                 let before = &text[..error.valid_up_to()];
-                bad(1 + before.iter().filter(|byte| **byte == b'\n').count(), "UTF-8")
+                bad(1 + String::from_utf8_lossy(before).matches('\n').count(), "UTF-8")
             })?;
             Ok(Cow::Borrowed(text))
         }

@@ -94,12 +94,11 @@ impl Order {
 
 /// Compares identities as kustomize does: as text, with marks for empty parts.
 fn compare(left: &super::resource::Id, right: &super::resource::Id) -> Ordering {
-    let or = |text: &str, mark: &str| if text.is_empty() { mark.to_owned() } else { text.to_owned() };
+    let or =
+        |text: &str, mark: &str| if text.is_empty() { mark.to_owned() } else { text.to_owned() };
     let kind = |id: &super::resource::Id| {
         [or(&id.group, "~G"), or(&id.version, "~V"), or(&id.kind, "~K")].join("_")
     };
-    let rest = |id: &super::resource::Id| {
-        [or(&id.namespace, "~X"), or(&id.name, "~N")].join("|")
-    };
+    let rest = |id: &super::resource::Id| [or(&id.namespace, "~X"), or(&id.name, "~N")].join("|");
     kind(left).cmp(&kind(right)).then_with(|| rest(left).cmp(&rest(right)))
 }

@@ -52,7 +52,9 @@ impl Id {
 /// `Deployment.v1.apps/web.shop`, the form of kustomize's messages.
 impl std::fmt::Display for Id {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let or = |text: &str, mark: &str| if text.is_empty() { mark.to_owned() } else { text.to_owned() };
+        let or = |text: &str, mark: &str| {
+            if text.is_empty() { mark.to_owned() } else { text.to_owned() }
+        };
         let (version, group) = (or(&self.version, "[noVer]"), or(&self.group, "[noGrp]"));
         let namespace = or(&self.namespace, "[noNs]");
         write!(f, "{}.{version}.{group}/{}.{namespace}", self.kind, self.name)
@@ -75,7 +77,13 @@ pub(crate) struct Resource {
 impl Resource {
     pub(crate) fn new(object: Object) -> Self {
         let value = object.into_value();
-        Self { value, past: Vec::new(), prefixes: Vec::new(), suffixes: Vec::new(), needs_hash: false }
+        Self {
+            value,
+            past: Vec::new(),
+            prefixes: Vec::new(),
+            suffixes: Vec::new(),
+            needs_hash: false,
+        }
     }
 
     pub(crate) fn id(&self) -> Id {
@@ -101,10 +109,6 @@ impl Resource {
 
     pub(crate) fn name(&self) -> &str {
         self.text("name")
-    }
-
-    pub(crate) fn namespace(&self) -> &str {
-        self.text("namespace")
     }
 
     fn text(&self, field: &str) -> &str {
@@ -136,8 +140,5 @@ pub(crate) fn mapping(value: &mut Value) -> &mut Map<String, Value> {
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
-    match value {
-        Value::Object(map) => map,
-        _ => unreachable!("it was just made a mapping"),
-    }
+    value.as_object_mut().expect("it was just made a mapping")
 }

@@ -10,10 +10,7 @@ const CLUSTER_SCOPED: [(&str, &[&str]); 14] = [
     ),
     ("apiextensions.k8s.io", &["CustomResourceDefinition"]),
     ("apiregistration.k8s.io", &["APIService"]),
-    (
-        "authentication.k8s.io",
-        &["TokenReview"],
-    ),
+    ("authentication.k8s.io", &["TokenReview"]),
     (
         "authorization.k8s.io",
         &["SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview"],

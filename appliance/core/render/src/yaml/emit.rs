@@ -3,6 +3,8 @@
 
 mod order;
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use super::scalar;
@@ -173,7 +175,8 @@ fn double_quoted(text: &str, out: &mut String) {
         if is_printable(letter) {
             out.push(letter);
         } else {
-            out.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(letter));
         }
     }
 }

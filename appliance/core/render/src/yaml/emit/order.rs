@@ -31,7 +31,7 @@ pub(crate) fn precedes(a: &str, b: &str) -> bool {
     if left_number != right_number {
         return left_number < right_number;
     }
-    if left_end != right_end { left_end < right_end } else { l < r }
+    if left_end == right_end { l < r } else { left_end < right_end }
 }
 
 /// The common case without allocation: both differ first in two ASCII letters.

@@ -1,0 +1,204 @@
+//! Patches: which objects they are for, and which of the two kinds they are.
+
+use fyr_model::source_tree::join;
+use serde_json::Value;
+
+use super::file::{Patch, Selector};
+use super::json_patch;
+use super::merge::{Merged, strategic as merge};
+use super::resource::{Id, Resource, mapping};
+use super::selector::Matcher;
+use crate::RenderError;
+use crate::reader::Reader;
+use crate::yaml::Dialect;
+
+/// What a patch says.
+enum Change {
+    /// Objects with what is to change in them.
+    Merge(Vec<Value>),
+    /// Operations of RFC 6902.
+    Operations(Value),
+}
+
+/// `patchesStrategicMerge`: each entry is a patch, or the path of a file with patches.
+pub(crate) fn strategic(
+    reader: &mut Reader<'_>,
+    folder: &str,
+    file: &str,
+    entries: &[String],
+    resources: &mut Vec<Resource>,
+) -> Result<(), RenderError> {
+    for entry in entries {
+        let inline = reader.documents(entry.as_bytes(), Dialect::Kustomize, file).ok();
+        let documents: Vec<Value> =
+            inline.into_iter().flatten().map(|document| document.value).collect();
+        let patches = if !documents.is_empty() && documents.iter().all(Value::is_object) {
+            documents
+        } else {
+            let (text, path) = text_of(reader, folder, file, entry)?;
+            let documents = reader.documents(&text, Dialect::Kustomize, &path)?;
+            documents.into_iter().map(|document| document.value).collect()
+        };
+        for patch in &patches {
+            to_its_object(resources, patch, &Patch::default(), file)?;
+        }
+    }
+    Ok(())
+}
+
+/// `patches` and `patchesJson6902`.
+pub(crate) fn all(
+    reader: &mut Reader<'_>,
+    folder: &str,
+    file: &str,
+    patches: &[Patch],
+    resources: &mut Vec<Resource>,
+) -> Result<(), RenderError> {
+    for patch in patches {
+        let change = read(reader, folder, file, patch)?;
+        match (&patch.target, &change) {
+            (Some(target), _) => to_selected(resources, &change, patch, target, file)?,
+            (None, Change::Merge(documents)) => {
+                for document in documents {
+                    to_its_object(resources, document, patch, file)?;
+                }
+            }
+            (None, Change::Operations(_)) => {
+                let why = "patches: a JSON patch does not say which object it is for; give it a \
+                           target";
+                return Err(RenderError::Build { file: file.to_owned(), why: why.to_owned() });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn text_of(
+    reader: &Reader<'_>,
+    folder: &str,
+    file: &str,
+    path: &str,
+) -> Result<(Vec<u8>, String), RenderError> {
+    let outside = || RenderError::Outside {
+        file: file.to_owned(),
+        path: path.to_owned(),
+        root: ".".to_owned(),
+    };
+    let place = reader.resolve(&join(folder, path).ok_or_else(outside)?)?;
+    Ok((reader.bytes(&place, file)?.to_vec(), place))
+}
+
+fn read(
+    reader: &mut Reader<'_>,
+    folder: &str,
+    file: &str,
+    patch: &Patch,
+) -> Result<Change, RenderError> {
+    let (text, place) = match (&patch.text, &patch.path) {
+        (Some(text), _) => (text.clone().into_bytes(), file.to_owned()),
+        (None, named) => text_of(reader, folder, file, named.as_deref().unwrap_or_default())?,
+    };
+    let documents = reader.documents(&text, Dialect::Kustomize, &place)?;
+    let mut values: Vec<Value> = documents.into_iter().map(|document| document.value).collect();
+    let wrong = |why: &str| RenderError::Build { file: place.clone(), why: why.to_owned() };
+    match &values[..] {
+        [] => Err(wrong("the patch is empty")),
+        [one] if json_patch::is_patch(one) => Ok(Change::Operations(values.remove(0))),
+        all if all.iter().all(Value::is_object) => Ok(Change::Merge(values)),
+        _ => Err(wrong("a patch is an object with what changes, or a list of operations")),
+    }
+}
+
+/// Applies a patch to everything its target selects.
+fn to_selected(
+    resources: &mut Vec<Resource>,
+    change: &Change,
+    patch: &Patch,
+    target: &Selector,
+    file: &str,
+) -> Result<(), RenderError> {
+    let wrong = |why: String| RenderError::Build { file: file.to_owned(), why };
+    let matcher = Matcher::new(target).map_err(wrong)?;
+    let mut deleted = Vec::new();
+    for (index, resource) in resources.iter_mut().enumerate() {
+        if !matcher.matches(resource) {
+            continue;
+        }
+        match change {
+            Change::Operations(operations) => {
+                let id = resource.id();
+                json_patch::apply(&mut resource.value, operations)
+                    .map_err(|why| wrong(format!("the patch of {id} fails: {why}")))?;
+            }
+            Change::Merge(documents) => {
+                let [document] = &documents[..] else {
+                    return Err(wrong("a patch with a target is one document".to_owned()));
+                };
+                if apply(resource, document, patch) == Merged::Deleted {
+                    deleted.push(index);
+                }
+            }
+        }
+    }
+    for index in deleted.into_iter().rev() {
+        resources.remove(index);
+    }
+    Ok(())
+}
+
+/// Applies a patch to the one object it names.
+fn to_its_object(
+    resources: &mut Vec<Resource>,
+    document: &Value,
+    patch: &Patch,
+    file: &str,
+) -> Result<(), RenderError> {
+    let id = Id::of(document);
+    let wrong = |why: String| RenderError::Build { file: file.to_owned(), why };
+    if id.kind.is_empty() || id.name.is_empty() {
+        return Err(wrong("a patch without a target names its object: kind and name".to_owned()));
+    }
+    let found: Vec<usize> = resources
+        .iter()
+        .enumerate()
+        .filter(|(_, resource)| resource.was(&id))
+        .map(|(index, _)| index)
+        .collect();
+    let [index] = found[..] else {
+        let count = found.len();
+        return Err(wrong(format!("a patch is for {id}, and {count} objects are that")));
+    };
+    if let Some(resource) = resources.get_mut(index)
+        && apply(resource, document, patch) == Merged::Deleted
+    {
+        resources.remove(index);
+    }
+    Ok(())
+}
+
+/// Merges, and gives the object its identity back unless the patch may change it.
+fn apply(resource: &mut Resource, document: &Value, patch: &Patch) -> Merged {
+    let before = resource.id();
+    let api_version = resource.value.get("apiVersion").cloned();
+    if merge(&mut resource.value, document, &before) == Merged::Deleted {
+        return Merged::Deleted;
+    }
+    if patch.allow_name_change || patch.allow_kind_change {
+        let after = resource.id();
+        if after.name != before.name || after.kind != before.kind {
+            resource.past.push(before.clone());
+        }
+    }
+    if !patch.allow_name_change {
+        resource.set_name(before.name);
+    }
+    resource.set_namespace(&before.namespace);
+    if !patch.allow_kind_change {
+        let map = mapping(&mut resource.value);
+        map.insert("kind".to_owned(), Value::from(before.kind));
+        if let Some(api_version) = api_version {
+            map.insert("apiVersion".to_owned(), api_version);
+        }
+    }
+    Merged::Kept
+}
