@@ -107,7 +107,11 @@ impl ApplicationTask {
         let live = scene.cluster.live(&self.name, &keys);
         if let Some(built) = &self.memory.built {
             let forgotten = observe(&mut self.memory.inventory, &self.name, &built.desired, &live);
-            self.store_inventory(&scene.entry.name, forgotten).await;
+            if !forgotten.is_empty() {
+                self.store_inventory(&scene.entry.name, forgotten).await;
+                // Another application may have waited until the object was gone.
+                self.release_claims(&scene.entry.name);
+            }
         }
         if is_listing(&live) {
             // The cluster wakes this task when the listing is complete.
@@ -180,10 +184,15 @@ impl ApplicationTask {
         match build(&self.context, key, &sources, cluster, entry).await {
             Ok(built) => {
                 let before = self.memory.built.replace(built);
+                let before = before.map(|built| built.desired.digest);
                 let now = self.memory.built.as_ref().map(|built| built.desired.digest);
-                if before.map(|built| built.desired.digest) != now {
+                if before != now {
                     self.memory.outcome = None;
                     self.memory.heal.reset();
+                }
+                if before.is_some() && before != now {
+                    // What it claimed and never applied is free without a plan.
+                    self.release_claims(&scene.entry.name);
                 }
                 Next::Wait
             }
