@@ -57,7 +57,11 @@ async fn without_prune_a_removed_object_stays_until_an_operator_prunes_it() {
     assert_eq!(app["sync"]["status"], "OutOfSync", "{app:#}");
     assert!(exists(&kube, &path_of("policy-no-prune", "b")).await);
 
-    world.fyr(["app", "sync", "policy-no-prune", "--prune", "--yes"]).await;
+    let shown =
+        world.fyr(["app", "sync", "policy-no-prune", "--prune", "--dry-run", "-o", "json"]).await;
+    let digest = manifest(&shown)["digest"].as_str().unwrap().to_owned();
+    assert!(exists(&kube, &path_of("policy-no-prune", "b")).await);
+    world.fyr(["app", "sync", "policy-no-prune", "--prune", "--plan", &digest, "--yes"]).await;
     object_gone(&kube, &path_of("policy-no-prune", "b")).await;
     world.synced("policy-no-prune").await;
 }
