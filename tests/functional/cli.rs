@@ -39,7 +39,7 @@ async fn status_answers_yes_when_all_is_well_and_no_when_something_needs_a_perso
     assert!(well.stdout.contains("Nothing needs attention."), "{well:?}");
     assert_eq!(world.fyr(["status", "-o", "name"]).await, "");
 
-    world.infra.write("app/a.yaml", "kind: [").unwrap();
+    world.infra.write("app/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: [\n").unwrap();
     world.publish("cli-status", "Break").await;
     world.condition_of("cli-status", "ComparisonError", "a.yaml").await;
     let ill = world.daemons.fyr(["status"]).await;
@@ -234,7 +234,8 @@ async fn token_of(kube: &Kube, rights: &str) -> String {
         .wait_for(path, has_token, Duration::from_secs(30))
         .await
         .expect("the API server answers");
-    let token = STANDARD.decode(secret["data"]["token"].as_str().expect("a token")).expect("base64");
+    let token =
+        STANDARD.decode(secret["data"]["token"].as_str().expect("a token")).expect("base64");
     String::from_utf8(token).expect("a token is ASCII")
 }
 

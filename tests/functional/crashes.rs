@@ -114,7 +114,7 @@ async fn killed_again_and_again(seed: u64) {
         story.add(&world);
     }
     let mut commit = story.commit(&world);
-    world.register(&world.application(NAME, "app")).await;
+    world.register(&world.application(NAME, "app").pruned_in_the_background()).await;
     world.synced_at(NAME, &commit).await;
     for kill in 1..=KILLS {
         // Every fourth kill hits a daemon that is busy with the last one only.

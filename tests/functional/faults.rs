@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use fyr_test_cluster::{ControlPlane, Cut, Kube, Proxy, Watch, wait_until};
 use fyr_tests::{
-    World, config_map, create, exists, object, object_gone, object_until, own_cluster, shared_kube,
-    tracked, value_until, writes_since,
+    World, config_map, create, exists, object, object_until, own_cluster, shared_kube, tracked,
+    value_until, writes_since,
 };
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn an_api_server_killed_in_the_middle_of_a_sync_gets_the_rest_and_the_inve
     let world = World::behind(&cluster, &proxy).await;
     let mut wanted = write_maps(&world, 60, "1");
     world.seed([]);
-    world.register(&world.application("faults-killed", "app")).await;
+    world.register(&world.application("faults-killed", "app").pruned_in_the_background()).await;
 
     let collection = "/api/v1/namespaces/faults-killed/configmaps";
     wait_until(PATIENCE, "the first objects", async || {
@@ -68,15 +68,15 @@ async fn an_api_server_killed_in_the_middle_of_a_sync_gets_the_rest_and_the_inve
     });
     create(&kube, collection, &foreign).await;
     let kept = object(&kube, &format!("{collection}/c00")).await;
-    for index in 40..60 {
+    for index in 50..60 {
         let name = format!("c{index:02}");
         world.infra.remove(&format!("app/{name}.yaml")).unwrap();
         wanted.remove(&name);
     }
-    let commit = world.publish("faults-killed", "Remove a third").await;
+    let commit = world.publish("faults-killed", "Remove some").await;
     let app = world.synced_at("faults-killed", &commit).await;
     assert_eq!(tracked(&kube).await, wanted);
-    assert_eq!(app["resourceCount"], 40, "{app:#}");
+    assert_eq!(app["resourceCount"], 50, "{app:#}");
     assert_eq!(object(&kube, &format!("{collection}/c00")).await, kept);
     assert!(exists(&kube, &format!("{collection}/foreign")).await);
 }
@@ -238,7 +238,7 @@ async fn a_slow_line_makes_a_sync_late_and_not_wrong() {
     let world = World::behind(&cluster, &proxy).await;
     let wanted = write_maps(&world, 30, "1");
     world.seed([]);
-    world.register(&world.application("faults-slow", "app")).await;
+    world.register(&world.application("faults-slow", "app").pruned_in_the_background()).await;
     world.synced("faults-slow").await;
     assert_eq!(tracked(kube).await, wanted);
 
@@ -246,8 +246,9 @@ async fn a_slow_line_makes_a_sync_late_and_not_wrong() {
     kube.patch(path, MERGE, &json!({"data": {"value": "by hand"}})).await.unwrap();
     value_until(kube, path, "1").await;
     world.infra.remove("app/c07.yaml").unwrap();
-    world.publish("faults-slow", "Remove one").await;
-    object_gone(kube, path).await;
+    let commit = world.publish("faults-slow", "Remove one").await;
+    world.synced_at("faults-slow", &commit).await;
+    assert!(!exists(kube, path).await);
 }
 
 /// Cuts the line to a cluster, changes it meanwhile, and expects all to be put right afterwards.

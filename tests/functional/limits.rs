@@ -77,6 +77,9 @@ async fn a_bootstrap_document_that_cannot_be_used_ends_the_daemon_with_its_place
     assert!(ended.stderr.contains("absent.yaml"), "{ended:?}");
 }
 
+/// A manifest that ends in the middle.
+const BROKEN: &str = "apiVersion: v1\nkind: Secret\nmetadata: [\n";
+
 /// What is wrong with the fleet, as one text.
 async fn problems(world: &World) -> String {
     world.status().await["fleet"]["problems"].to_string()
@@ -122,7 +125,7 @@ async fn a_fleet_that_does_not_render_changes_nothing_and_says_where() {
     let before = maps(names).await;
     let in_force = world.status().await["fleet"]["revision"].clone();
     world.fleet.remove(&format!("applications/{}.yaml", names[0])).unwrap();
-    world.fleet.write("applications/broken.yaml", "kind: [").unwrap();
+    world.fleet.write("applications/broken.yaml", BROKEN).unwrap();
     world.publish_fleet("Break").await;
     let shown = problems(&world).await;
     assert!(shown.contains("applications/broken.yaml"), "{shown}");
@@ -192,7 +195,9 @@ async fn an_application_that_cannot_be_read_leaves_the_others_alone() {
 async fn a_cluster_whose_proxy_does_not_answer_is_unreachable_and_says_through_what() {
     let cluster = shared_cluster().await;
     let mut world = World::new();
-    let mut secret = cluster_secret("behind", cluster, &cluster.server(), true);
+    // Another address of the same API server: two clusters of one address are one too many.
+    let server = cluster.server().replace("127.0.0.1", "localhost");
+    let mut secret = cluster_secret("behind", cluster, &server, true);
     let config = secret["stringData"]["config"].as_str().unwrap();
     let mut config: Value = serde_json::from_str(config).unwrap();
     // The discard port: nobody listens there.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use fyr_test_cluster::{
     AuditEvent, AuditPosition, ControlPlane, ControlPlaneOptions, Kube, Proxy, wait_until,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::daemons::program;
-use crate::{Finished, World, cluster_secret};
+use crate::{Application, Finished, World, cluster_secret};
 
 /// Longest time until the API server has written down a request it has answered.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
@@ -19,9 +19,20 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A control plane that a test may break: etcd and the API server, with its log of requests.
+/// Nothing collects garbage there, so what is deleted in the foreground stays for ever:
+/// [`Application::pruned_in_the_background`].
 pub async fn own_cluster() -> ControlPlane {
     let options = ControlPlaneOptions { audit_log: true, ..ControlPlaneOptions::default() };
     ControlPlane::start(options).await.expect("a control plane starts")
+}
+
+impl Application {
+    /// What leaves Git is deleted at once, and not after what it owns.
+    #[must_use]
+    pub fn pruned_in_the_background(self) -> Self {
+        let options = json!(["CreateNamespace=true", "PrunePropagationPolicy=background"]);
+        self.with("/spec/syncPolicy/syncOptions", options)
+    }
 }
 
 /// Every `ConfigMap` of a cluster that carries a tracking annotation, with its entry `value`: what
