@@ -242,7 +242,7 @@ fn patch(random: &mut Random) -> Value {
         5 => json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image",
             "value": "nginx:9"}]),
         _ => json!([{"op": "add", "path": "/spec/template/spec/containers/0/env/-",
-            "value": {"name": "LAST", "value": "yes"}}]),
+            "value": {"name": format!("LAST{}", random.below(1 << 30)), "value": "yes"}}]),
     };
     json!({"target": target, "patch": patch.to_string()})
 }

@@ -2,6 +2,7 @@
 //!
 //! The root, which the kustomization cannot leave, is that of the Git repository around the
 //! folder; without one it is the current folder if that is above it, and else the folder itself.
+//! `--load-restrictor` and its value are taken as kustomize takes them, and change nothing.
 
 #![expect(
     clippy::print_stdout,
@@ -43,6 +44,8 @@ fn run(mut arguments: impl Iterator<Item = OsString>) -> Result<String, Box<dyn 
     while let Some(argument) = arguments.next() {
         if argument == "--root" {
             root = Some(PathBuf::from(arguments.next().ok_or(usage)?));
+        } else if argument == "--load-restrictor" {
+            arguments.next().ok_or(usage)?;
         } else if folder.replace(PathBuf::from(argument)).is_some() {
             return Err(usage.into());
         }
