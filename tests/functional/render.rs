@@ -146,7 +146,7 @@ async fn a_kustomization_field_that_is_not_supported_is_named_and_nothing_is_app
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_does_not_render_changes_nothing_and_the_next_good_one_goes_on() {
+async fn a_commit_that_does_not_render_leaves_the_last_good_one_in_force_until_the_next() {
     let world = World::on_shared_cluster().await;
     let kube = shared_kube().await;
     world.seed([("app/a.yaml", config_map("a", "1")), ("app/b.yaml", config_map("b", "1"))]);
@@ -163,6 +163,9 @@ async fn a_commit_that_does_not_render_changes_nothing_and_the_next_good_one_goe
     assert_eq!(app["sync"]["status"], "Unknown", "{app:#}");
     let after = [object(&kube, &a).await, object(&kube, &b).await];
     assert_eq!(before, after);
+    // What rendered last stays in force, so a manual change is still reverted.
+    kube.delete(&a).await.unwrap();
+    value_until(&kube, &a, "1").await;
 
     world.infra.remove("app/b.yaml").unwrap();
     let commit = world.publish("render-broken", "Mend").await;
