@@ -164,9 +164,12 @@ fn overlay(random: &mut Random, level: u64, below: &str) -> Value {
     }
     if random.chance(40) {
         let (selectors, templates) = (random.chance(40), random.chance(50));
+        // No other overlay sets this key: upstream keeps one text for all places of an object that
+        // a rule sets, so that a later rule for labels alone changes selectors as well.
+        let key = format!("tier{level}");
         set(
             "labels",
-            json!([{"pairs": {"tier": format!("t{level}"), "a.b/c": "1"},
+            json!([{"pairs": {key: "t", "a.b/c": "1"},
             "includeSelectors": selectors, "includeTemplates": templates || selectors}]),
         );
     }
