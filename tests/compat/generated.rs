@@ -54,7 +54,7 @@ fn case(seed: u64) -> Case {
         put(format!("base/{name}.yaml"), &object);
     }
     let mut top = "base".to_owned();
-    for level in 0..1 + random.below(3) {
+    for level in 0..=random.below(3) {
         let kustomization = overlay(&mut random, level, &top);
         top = format!("overlay{level}");
         put(format!("{top}/kustomization.yaml"), &kustomization);

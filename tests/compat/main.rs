@@ -3,6 +3,8 @@
 //!
 //! `FYR_KUSTOMIZE` names the upstream program.
 
+#![expect(clippy::unwrap_used, reason = "everything here is a test, and a failure ends it")]
+
 mod both;
 mod corpus;
 mod generated;
