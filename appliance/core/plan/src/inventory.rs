@@ -36,7 +36,7 @@ pub enum EntryState {
 pub struct InventoryEntry {
     /// The version it was applied as; deleting needs one.
     pub version: String,
-    /// Its uid after the last apply; `None` before the first.
+    /// Its uid after the last apply; `None` before the first, and while it may be created anew.
     pub uid: Option<String>,
     /// Digest of the last manifest the cluster took.
     pub rendered: Option<Digest>,
@@ -59,7 +59,7 @@ pub fn before_apply(inventory: &mut Inventory, plan: &Plan, desired: &Desired) -
     let mut changed = Vec::new();
     for step in plan.steps() {
         match &step.action {
-            Action::Apply { .. } => {
+            Action::Apply { uid, recreate, .. } => {
                 let manifest = desired.objects.get(&step.key);
                 let entry = inventory.entry(step.key.clone()).or_insert_with(|| InventoryEntry {
                     version: String::new(),
@@ -72,6 +72,11 @@ pub fn before_apply(inventory: &mut Inventory, plan: &Plan, desired: &Desired) -
                 });
                 entry.version.clone_from(&step.gvk.version);
                 entry.state = EntryState::Intent;
+                if uid.is_none() || *recreate {
+                    // It may become a new object, and a crash keep us from learning its uid. The
+                    // old one would then make it look like somebody else's.
+                    entry.uid = None;
+                }
                 if let Some(manifest) = manifest {
                     entry.wave = manifest.wave;
                     entry.retention = manifest.retention;

@@ -44,6 +44,17 @@ fn after_a_crash_the_object_is_applied_again_and_stays_prunable() {
 }
 
 #[test]
+fn an_object_that_was_deleted_and_made_anew_before_a_crash_stays_prunable() {
+    let mut world = World::synced(configs(2));
+    world.live.objects.remove(&key("ConfigMap", "c001"));
+    let planned = world.plan(&Trigger::Heal);
+    before_apply(&mut world.inventory, &planned.plan, &world.desired);
+    world.execute(&planned.plan);
+    world.want(configs(1));
+    assert_eq!(text(&world.plan(&Trigger::Automated)), ["| prune ConfigMap/c001"]);
+}
+
+#[test]
 fn an_update_whose_end_is_unknown_is_made_again_even_if_git_goes_back() {
     let mut world = World::synced(vec![config("a")]);
     world.want(vec![manifest("ConfigMap", "a", "2", &[])]);
