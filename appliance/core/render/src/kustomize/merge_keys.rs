@@ -1,64 +1,212 @@
-//! Which lists of the built-in kinds have items with a key, and which key that is. Facts of the
+//! Which lists of the built-in kinds are merged item by item, and by which keys. Facts of the
 //! Kubernetes 1.21 schema, which kustomize 5 merges by.
 
 use super::resource::Id;
 
-/// Lists within pods, by the last names of their path.
-const POD: [(&[&str], &[&str]); 17] = [
-    (&["containers"], &["name"]),
-    (&["initContainers"], &["name"]),
-    (&["ephemeralContainers"], &["name"]),
-    (&["containers", "ports"], &["containerPort", "protocol"]),
-    (&["initContainers", "ports"], &["containerPort", "protocol"]),
-    (&["containers", "env"], &["name"]),
-    (&["initContainers", "env"], &["name"]),
-    (&["ephemeralContainers", "env"], &["name"]),
-    (&["containers", "volumeMounts"], &["mountPath"]),
-    (&["initContainers", "volumeMounts"], &["mountPath"]),
-    (&["ephemeralContainers", "volumeMounts"], &["mountPath"]),
-    (&["containers", "volumeDevices"], &["devicePath"]),
-    (&["initContainers", "volumeDevices"], &["devicePath"]),
-    (&["volumes"], &["name"]),
-    (&["imagePullSecrets"], &["name"]),
-    (&["hostAliases"], &["ip"]),
-    (&["topologySpreadConstraints"], &["topologyKey", "whenUnsatisfiable"]),
-];
-
-/// Where the pod of a kind is.
-const PODS: [(&str, &str, &[&str]); 8] = [
-    ("", "Pod", &["spec"]),
-    ("", "ReplicationController", &["spec", "template", "spec"]),
-    ("apps", "Deployment", &["spec", "template", "spec"]),
-    ("apps", "ReplicaSet", &["spec", "template", "spec"]),
-    ("apps", "DaemonSet", &["spec", "template", "spec"]),
-    ("apps", "StatefulSet", &["spec", "template", "spec"]),
-    ("batch", "Job", &["spec", "template", "spec"]),
-    ("batch", "CronJob", &["spec", "jobTemplate", "spec", "template", "spec"]),
-];
-
-/// Lists of other kinds, by their whole path.
-const OTHERS: [(&str, &str, &[&str], &[&str]); 6] = [
-    ("", "Service", &["spec", "ports"], &["port", "protocol"]),
-    ("", "ServiceAccount", &["secrets"], &["name"]),
-    ("", "ServiceAccount", &["imagePullSecrets"], &["name"]),
-    ("", "Node", &["spec", "taints"], &["key"]),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration", &["webhooks"], &["name"]),
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", &["webhooks"], &["name"]),
-];
-
-/// The keys of the list at `path` in an object of this identity; none if its items have none.
-pub(crate) fn keys_of(id: &Id, path: &[&str]) -> &'static [&'static str] {
-    let is_kind = |group: &str, kind: &str| id.group == group && id.kind == kind;
-    let other = OTHERS.iter().find(|(group, kind, list, _)| is_kind(group, kind) && *list == path);
-    if let Some((.., keys)) = other {
-        return keys;
-    }
-    if path == ["metadata", "ownerReferences"] {
-        return &["uid"];
-    }
-    let Some((.., pod)) = PODS.iter().find(|(group, kind, _)| is_kind(group, kind)) else {
-        return &[];
-    };
-    let Some(within) = path.strip_prefix(*pod) else { return &[] };
-    POD.iter().find(|(list, _)| *list == within).map_or(&[], |(_, keys)| keys)
+/// What is known of a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Schema {
+    /// Nothing: it belongs to a kind that is not built in.
+    Unknown,
+    /// Its fields are known.
+    Fields(&'static Fields),
+    /// It is a list whose items are merged: those that agree in these keys, or, without a key,
+    /// those that are equal. All other lists are replaced.
+    Items(&'static [&'static str], &'static Fields),
 }
+
+/// The fields that have merged lists in them. A field that is not named has none.
+#[derive(Debug)]
+pub(crate) struct Fields(&'static [(&'static str, Schema)]);
+
+impl Schema {
+    /// That of an object.
+    pub(crate) fn of(id: &Id) -> Self {
+        let version = |known: &(&str, &str)| known.0 == id.group && known.1 == id.version;
+        let row = KINDS.iter().find(|(versions, kinds, _)| {
+            kinds.contains(&id.kind.as_str()) && versions.iter().any(version)
+        });
+        row.map_or(Self::Unknown, |(.., fields)| Self::Fields(fields))
+    }
+
+    /// That of a field of a mapping.
+    pub(crate) fn field(self, name: &str) -> Self {
+        let Self::Fields(Fields(fields)) = self else { return Self::Unknown };
+        let found = fields.iter().find(|(known, _)| *known == name);
+        found.map_or(Self::Fields(&PLAIN), |(_, schema)| *schema)
+    }
+}
+
+static PLAIN: Fields = Fields(&[]);
+static META: Fields = Fields(&[
+    ("finalizers", Schema::Items(&[], &PLAIN)),
+    ("ownerReferences", Schema::Items(&["uid"], &PLAIN)),
+]);
+static OBJECT: Fields = Fields(&[("metadata", Schema::Fields(&META))]);
+static CONDITIONS: Fields = Fields(&[("conditions", Schema::Items(&["type"], &PLAIN))]);
+static WITH_STATUS: Fields =
+    Fields(&[("metadata", Schema::Fields(&META)), ("status", Schema::Fields(&CONDITIONS))]);
+
+static CONTAINER: Fields = Fields(&[
+    ("env", Schema::Items(&["name"], &PLAIN)),
+    ("ports", Schema::Items(&["containerPort", "protocol"], &PLAIN)),
+    ("volumeDevices", Schema::Items(&["devicePath"], &PLAIN)),
+    ("volumeMounts", Schema::Items(&["mountPath"], &PLAIN)),
+]);
+/// As other containers, but for its ports, which are replaced.
+static EPHEMERAL_CONTAINER: Fields = Fields(&[
+    ("env", Schema::Items(&["name"], &PLAIN)),
+    ("volumeDevices", Schema::Items(&["devicePath"], &PLAIN)),
+    ("volumeMounts", Schema::Items(&["mountPath"], &PLAIN)),
+]);
+static VOLUME: Fields = Fields(&[("ephemeral", Schema::Fields(&EPHEMERAL_VOLUME))]);
+static EPHEMERAL_VOLUME: Fields = Fields(&[("volumeClaimTemplate", Schema::Fields(&OBJECT))]);
+static POD_SPEC: Fields = Fields(&[
+    ("containers", Schema::Items(&["name"], &CONTAINER)),
+    ("ephemeralContainers", Schema::Items(&["name"], &EPHEMERAL_CONTAINER)),
+    ("hostAliases", Schema::Items(&["ip"], &PLAIN)),
+    ("imagePullSecrets", Schema::Items(&["name"], &PLAIN)),
+    ("initContainers", Schema::Items(&["name"], &CONTAINER)),
+    ("topologySpreadConstraints", Schema::Items(&["topologyKey", "whenUnsatisfiable"], &PLAIN)),
+    ("volumes", Schema::Items(&["name"], &VOLUME)),
+]);
+static POD_STATUS: Fields = Fields(&[
+    ("conditions", Schema::Items(&["type"], &PLAIN)),
+    ("podIPs", Schema::Items(&["ip"], &PLAIN)),
+]);
+static POD: Fields = Fields(&[
+    ("metadata", Schema::Fields(&META)),
+    ("spec", Schema::Fields(&POD_SPEC)),
+    ("status", Schema::Fields(&POD_STATUS)),
+]);
+static TEMPLATE: Fields =
+    Fields(&[("metadata", Schema::Fields(&META)), ("spec", Schema::Fields(&POD_SPEC))]);
+static POD_TEMPLATE: Fields =
+    Fields(&[("metadata", Schema::Fields(&META)), ("template", Schema::Fields(&TEMPLATE))]);
+static WORKLOAD_SPEC: Fields = Fields(&[("template", Schema::Fields(&TEMPLATE))]);
+static WORKLOAD: Fields = Fields(&[
+    ("metadata", Schema::Fields(&META)),
+    ("spec", Schema::Fields(&WORKLOAD_SPEC)),
+    ("status", Schema::Fields(&CONDITIONS)),
+]);
+static JOB_TEMPLATE: Fields =
+    Fields(&[("metadata", Schema::Fields(&META)), ("spec", Schema::Fields(&WORKLOAD_SPEC))]);
+static CRON_JOB_SPEC: Fields = Fields(&[("jobTemplate", Schema::Fields(&JOB_TEMPLATE))]);
+static CRON_JOB: Fields =
+    Fields(&[("metadata", Schema::Fields(&META)), ("spec", Schema::Fields(&CRON_JOB_SPEC))]);
+
+static SERVICE_SPEC: Fields = Fields(&[("ports", Schema::Items(&["port", "protocol"], &PLAIN))]);
+static SERVICE: Fields = Fields(&[
+    ("metadata", Schema::Fields(&META)),
+    ("spec", Schema::Fields(&SERVICE_SPEC)),
+    ("status", Schema::Fields(&CONDITIONS)),
+]);
+static SERVICE_ACCOUNT: Fields =
+    Fields(&[("metadata", Schema::Fields(&META)), ("secrets", Schema::Items(&["name"], &PLAIN))]);
+static WEBHOOKS: Fields =
+    Fields(&[("metadata", Schema::Fields(&META)), ("webhooks", Schema::Items(&["name"], &PLAIN))]);
+static CSI_NODE_SPEC: Fields = Fields(&[("drivers", Schema::Items(&["name"], &PLAIN))]);
+static CSI_NODE: Fields =
+    Fields(&[("metadata", Schema::Fields(&META)), ("spec", Schema::Fields(&CSI_NODE_SPEC))]);
+static NODE_SPEC: Fields = Fields(&[("podCIDRs", Schema::Items(&[], &PLAIN))]);
+static NODE_STATUS: Fields = Fields(&[
+    ("addresses", Schema::Items(&["type"], &PLAIN)),
+    ("conditions", Schema::Items(&["type"], &PLAIN)),
+]);
+static NODE: Fields = Fields(&[
+    ("metadata", Schema::Fields(&META)),
+    ("spec", Schema::Fields(&NODE_SPEC)),
+    ("status", Schema::Fields(&NODE_STATUS)),
+]);
+static COMPONENT_STATUS: Fields = Fields(&[
+    ("conditions", Schema::Items(&["type"], &PLAIN)),
+    ("metadata", Schema::Fields(&META)),
+]);
+
+/// Groups with their versions, the kinds all of these have, and what those have in them.
+type Row = (&'static [(&'static str, &'static str)], &'static [&'static str], &'static Fields);
+
+static KINDS: [Row; 34] = [
+    (&[("", "v1")], &["Pod"], &POD),
+    (&[("", "v1")], &["PodTemplate"], &POD_TEMPLATE),
+    (&[("", "v1")], &["ReplicationController"], &WORKLOAD),
+    (&[("apps", "v1")], &["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"], &WORKLOAD),
+    (&[("batch", "v1")], &["Job"], &WORKLOAD),
+    (&[("batch", "v1"), ("batch", "v1beta1")], &["CronJob"], &CRON_JOB),
+    (&[("", "v1")], &["Service"], &SERVICE),
+    (&[("", "v1")], &["ServiceAccount"], &SERVICE_ACCOUNT),
+    (&[("", "v1")], &["Node"], &NODE),
+    (&[("", "v1")], &["ComponentStatus"], &COMPONENT_STATUS),
+    (&[("", "v1")], &["Namespace", "PersistentVolumeClaim"], &WITH_STATUS),
+    (
+        &[("", "v1")],
+        &[
+            "ConfigMap",
+            "Endpoints",
+            "Event",
+            "LimitRange",
+            "PersistentVolume",
+            "ResourceQuota",
+            "Secret",
+        ],
+        &OBJECT,
+    ),
+    (
+        &[("admissionregistration.k8s.io", "v1"), ("admissionregistration.k8s.io", "v1beta1")],
+        &["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"],
+        &WEBHOOKS,
+    ),
+    (
+        &[("apiextensions.k8s.io", "v1"), ("apiextensions.k8s.io", "v1beta1")],
+        &["CustomResourceDefinition"],
+        &OBJECT,
+    ),
+    (
+        &[("apiregistration.k8s.io", "v1"), ("apiregistration.k8s.io", "v1beta1")],
+        &["APIService"],
+        &WITH_STATUS,
+    ),
+    (&[("apps", "v1")], &["ControllerRevision"], &OBJECT),
+    (&[("autoscaling", "v1")], &["Scale"], &OBJECT),
+    (
+        &[("autoscaling", "v1"), ("autoscaling", "v2beta1"), ("autoscaling", "v2beta2")],
+        &["HorizontalPodAutoscaler"],
+        &OBJECT,
+    ),
+    (
+        &[("certificates.k8s.io", "v1"), ("certificates.k8s.io", "v1beta1")],
+        &["CertificateSigningRequest"],
+        &OBJECT,
+    ),
+    (&[("coordination.k8s.io", "v1"), ("coordination.k8s.io", "v1beta1")], &["Lease"], &OBJECT),
+    (&[("discovery.k8s.io", "v1"), ("discovery.k8s.io", "v1beta1")], &["EndpointSlice"], &OBJECT),
+    (&[("events.k8s.io", "v1"), ("events.k8s.io", "v1beta1")], &["Event"], &OBJECT),
+    (
+        &[("flowcontrol.apiserver.k8s.io", "v1beta1")],
+        &["FlowSchema", "PriorityLevelConfiguration"],
+        &OBJECT,
+    ),
+    (
+        &[("extensions", "v1beta1"), ("networking.k8s.io", "v1"), ("networking.k8s.io", "v1beta1")],
+        &["Ingress"],
+        &OBJECT,
+    ),
+    (&[("networking.k8s.io", "v1"), ("networking.k8s.io", "v1beta1")], &["IngressClass"], &OBJECT),
+    (&[("networking.k8s.io", "v1")], &["NetworkPolicy"], &OBJECT),
+    (&[("node.k8s.io", "v1"), ("node.k8s.io", "v1beta1")], &["RuntimeClass"], &OBJECT),
+    (&[("policy", "v1"), ("policy", "v1beta1")], &["PodDisruptionBudget"], &WITH_STATUS),
+    (
+        &[("rbac.authorization.k8s.io", "v1"), ("rbac.authorization.k8s.io", "v1beta1")],
+        &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
+        &OBJECT,
+    ),
+    (&[("scheduling.k8s.io", "v1"), ("scheduling.k8s.io", "v1beta1")], &["PriorityClass"], &OBJECT),
+    (&[("policy", "v1beta1")], &["PodSecurityPolicy"], &OBJECT),
+    (&[("storage.k8s.io", "v1"), ("storage.k8s.io", "v1beta1")], &["CSINode"], &CSI_NODE),
+    (
+        &[("storage.k8s.io", "v1"), ("storage.k8s.io", "v1beta1")],
+        &["CSIDriver", "StorageClass", "VolumeAttachment"],
+        &OBJECT,
+    ),
+    (&[("storage.k8s.io", "v1beta1")], &["CSIStorageCapacity"], &OBJECT),
+];
