@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fyr_test_cluster::{AuditEvent, AuditPosition, ControlPlane};
+use fyr_test_cluster::{AuditEvent, AuditPosition, ControlPlane, Proxy, wait_until};
 use fyr_tests::{World, config_map, own_cluster, run, tracked, writes_since};
 use serde_json::{Value, json};
 
@@ -12,11 +12,20 @@ const NAME: &str = "crashes";
 
 /// Times that the daemon is killed.
 const KILLS: u32 = 50;
+/// Times that the auditor is killed.
+const AUDITOR_KILLS: u32 = 20;
 /// It converges and is looked at after this many; in between it is killed on its way.
 const KILLS_A_LOOK: u32 = 5;
 /// Longest time between a commit and the kill: enough for a whole sync, so that kills hit
 /// every part of it.
 const KILL_WITHIN_MS: u64 = 400;
+/// How long every byte to and from the API server takes: a plan of some steps lasts a good tenth of
+/// a second then, so that kills find it under way.
+const DELAY: Duration = Duration::from_millis(15);
+/// Files that a commit changes at most.
+const CHANGES_MAX: u64 = 8;
+/// Kills that have to find a plan under way, or the test proves little; a third of them do.
+const MIDDLE_MIN: usize = 5;
 /// Objects that are always left: an application that loses all of them is a case of its own.
 const OBJECTS_MIN: usize = 6;
 
@@ -42,12 +51,14 @@ impl Random {
 struct Story {
     random: Random,
     wanted: BTreeMap<String, String>,
+    commit: String,
     names: u32,
 }
 
 impl Story {
     fn new(seed: u64) -> Self {
-        Self { random: Random(seed.max(1)), wanted: BTreeMap::new(), names: 0 }
+        let (wanted, commit) = (BTreeMap::new(), String::new());
+        Self { random: Random(seed.max(1)), wanted, commit, names: 0 }
     }
 
     fn add(&mut self, world: &World) {
@@ -62,9 +73,9 @@ impl Story {
         self.wanted.insert(name, value);
     }
 
-    /// Adds, changes and removes some files, and returns the pushed commit.
-    fn commit(&mut self, world: &World) -> String {
-        for _ in 0..=self.random.below(3) {
+    /// Adds, changes and removes some files.
+    fn commit(&mut self, world: &World) {
+        for _ in 0..=self.random.below(CHANGES_MAX) {
             match self.random.below(3) {
                 0 => self.add(world),
                 1 => {
@@ -79,9 +90,8 @@ impl Story {
                 _ => self.add(world),
             }
         }
-        let commit = world.infra.commit("A chapter").expect("a commit");
+        self.commit = world.infra.commit("A chapter").expect("a commit");
         world.infra.push().expect("a push");
-        commit
     }
 
     /// Deletes or changes an object behind the daemon's back; it may not be there yet.
@@ -95,6 +105,23 @@ impl Story {
         };
         answer.expect("the API server answers");
     }
+
+    /// Has Git looked at, and ends at a moment that is drawn: no wait for anything.
+    async fn until_a_moment(&mut self, world: &World) {
+        let moment = Duration::from_millis(self.random.below(KILL_WITHIN_MS));
+        let refresh = world.daemons.ask("POST", "/api/v1/applications/crashes/refresh");
+        tokio::join!(tokio::time::sleep(moment), async {
+            // Whatever it says, and whether it says it in time.
+            let _ = tokio::time::timeout(moment, refresh).await;
+        });
+    }
+
+    /// Waits until all is in sync, and sees for itself: what is there because of an application is
+    /// what Git has, no less and no more.
+    async fn is_told(&self, world: &World, cluster: &ControlPlane) {
+        world.synced_at(NAME, &self.commit).await;
+        assert_eq!(tracked(cluster.kube()).await, self.wanted);
+    }
 }
 
 /// The number that everything in the story follows from: `FYR_TEST_SEED` replays a failure.
@@ -106,60 +133,78 @@ fn seed() -> u64 {
     })
 }
 
-async fn killed_again_and_again(seed: u64) {
+/// A cluster, a slow line to it, and an application of two dozen objects that is in sync.
+async fn beginning(seed: u64) -> (ControlPlane, Proxy, World, Story) {
     let cluster = own_cluster().await;
-    let mut world = World::on(&cluster).await;
+    let proxy = Proxy::start(cluster.address()).expect("a proxy");
+    proxy.set_delay(DELAY);
+    let world = World::behind(&cluster, &proxy).await;
     let mut story = Story::new(seed);
-    for _ in 0..2 * OBJECTS_MIN {
+    for _ in 0..4 * OBJECTS_MIN {
         story.add(&world);
     }
-    let mut commit = story.commit(&world);
+    story.commit(&world);
     world.register(&world.application(NAME, "app").pruned_in_the_background()).await;
-    world.synced_at(NAME, &commit).await;
+    story.is_told(&world, &cluster).await;
+    (cluster, proxy, world, story)
+}
+
+async fn killed_again_and_again(seed: u64) {
+    let (cluster, _proxy, mut world, mut story) = beginning(seed).await;
     for kill in 1..=KILLS {
         // Every fourth kill hits a daemon that is busy with the last one only.
         if story.random.below(4) > 0 {
-            commit = story.commit(&world);
+            story.commit(&world);
         }
         story.meddle(&cluster).await;
-        // Not a wait for anything: this is the moment that is drawn.
-        let moment = Duration::from_millis(story.random.below(KILL_WITHIN_MS));
-        let refresh = world.daemons.ask("POST", "/api/v1/applications/crashes/refresh");
-        tokio::join!(tokio::time::sleep(moment), async {
-            let _ = tokio::time::timeout(moment, refresh).await;
-        });
+        story.until_a_moment(&world).await;
         world.daemons.kill_fyrd();
         world.daemons.start_fyrd();
         if kill % KILLS_A_LOOK == 0 {
             world.daemons.answering().await;
-            world.synced_at(NAME, &commit).await;
-            assert_eq!(tracked(cluster.kube()).await, story.wanted, "after kill {kill}");
+            story.is_told(&world, &cluster).await;
         }
     }
     assert_eq!(world.get(NAME).await["resourceCount"], story.wanted.len());
+    kills_came_in_the_middle(&world).await;
     every_write_had_its_intent(&world, &cluster).await;
-    world.daemons.stop_fyrd();
-    world.daemons.stop_auditor();
-    let database = world.daemons.audit_database();
-    let verified = run(
-        "fyr-auditor",
-        ["verify", "--database", database.to_str().expect("a path of ours is UTF-8")],
-    )
-    .await;
-    assert!(verified.success().stdout.starts_with("intact: "));
+    the_log_is_intact(&mut world).await;
 }
 
-/// All intents of the audit log, oldest first.
-async fn intents(world: &World) -> Vec<Value> {
-    let (mut intents, mut after) = (Vec::new(), 0);
+/// Kills the auditor and not the daemon, which holds outcomes back until the log takes them.
+async fn auditor_killed_again_and_again(seed: u64) {
+    let (cluster, _proxy, mut world, mut story) = beginning(seed).await;
+    for kill in 1..=AUDITOR_KILLS {
+        story.commit(&world);
+        story.meddle(&cluster).await;
+        story.until_a_moment(&world).await;
+        world.daemons.kill_auditor();
+        story.until_a_moment(&world).await;
+        world.daemons.start_auditor();
+        if kill % KILLS_A_LOOK == 0 {
+            story.is_told(&world, &cluster).await;
+        }
+    }
+    wait_until(Duration::from_secs(30), "the log taking records again", async || {
+        world.status().await["audit"]["writable"] == true
+    })
+    .await;
+    every_write_had_its_intent(&world, &cluster).await;
+    every_write_is_in_an_outcome(&world, &cluster).await;
+    the_log_is_intact(&mut world).await;
+}
+
+/// All records of the audit log, oldest first.
+async fn records(world: &World) -> Vec<Value> {
+    let (mut records, mut after) = (Vec::new(), 0);
     loop {
         let from = after.to_string();
         let query = ["audit", "list", "--after", &from, "--limit", "500", "-o", "json"];
         let page = world.daemons.fyr(query).await.success().json();
         let page = page.as_array().expect("a list of records");
-        let Some(last) = page.last() else { return intents };
+        let Some(last) = page.last() else { return records };
         after = last["sequence"].as_u64().expect("a number");
-        intents.extend(page.iter().filter(|one| one["kind"] == "intent").cloned());
+        records.extend(page.iter().cloned());
     }
 }
 
@@ -185,6 +230,17 @@ fn object_of(event: &AuditEvent) -> [String; 3] {
     object.map(str::to_owned)
 }
 
+/// A plan that was killed has no outcome.
+async fn kills_came_in_the_middle(world: &World) {
+    let records = records(world).await;
+    let count = |kind: &str| records.iter().filter(|one| one["kind"] == kind).count();
+    let (begun, ended) = (count("intent"), count("outcome"));
+    assert!(
+        begun >= ended + MIDDLE_MIN,
+        "hardly a kill came in the middle: {begun} intents, {ended} outcomes"
+    );
+}
+
 /// Holds the API server's log of requests against our audit log.
 ///
 /// For each object, in the order of time: when the daemons' n-th successful write request came in
@@ -195,7 +251,8 @@ fn object_of(event: &AuditEvent) -> [String; 3] {
 /// tolerance there is.
 async fn every_write_had_its_intent(world: &World, cluster: &ControlPlane) {
     let mut intended: BTreeMap<[String; 3], Vec<String>> = BTreeMap::new();
-    for intent in intents(world).await {
+    let records = records(world).await;
+    for intent in records.iter().filter(|one| one["kind"] == "intent") {
         let at = in_order(intent["at"].as_str().expect("a time"));
         for step in intent["details"]["steps"]["items"].as_array().expect("the steps") {
             let text = |field: &str| step["key"][field].as_str().unwrap_or_default().to_owned();
@@ -218,13 +275,57 @@ async fn every_write_had_its_intent(world: &World, cluster: &ControlPlane) {
     }
 }
 
+/// The daemon lived through it all, so what it did is told in full: the objects that outcomes
+/// count as applied or pruned are as many as its successful requests to change a `ConfigMap`. An
+/// outcome whose receipt was lost with the auditor is told again, under the number of its intent.
+async fn every_write_is_in_an_outcome(world: &World, cluster: &ControlPlane) {
+    let writes = writes_since(cluster, cluster.kube(), AuditPosition::default()).await;
+    let changed = |event: &&AuditEvent| {
+        event.uri.contains("/configmaps/") && event.status.is_some_and(|status| status < 300)
+    };
+    let changed = u64::try_from(writes.iter().filter(changed).count()).expect("it fits");
+    let mut told = 0;
+    wait_until(Duration::from_secs(30), "the outcome of the last plan", async || {
+        let records = records(world).await;
+        let outcomes = records.iter().filter(|record| record["kind"] == "outcome");
+        let details = outcomes.map(|outcome| &outcome["details"]);
+        let by_intent: BTreeMap<u64, &Value> = details
+            .map(|one| (one["intent"].as_u64().expect("a number"), &one["results"]))
+            .collect();
+        let count = |one: &Value, what: &str| one[what].as_u64().unwrap_or_default();
+        let objects = |one: &&Value| count(one, "applied") + count(one, "pruned");
+        told = by_intent.values().map(objects).sum();
+        told >= changed
+    })
+    .await;
+    assert_eq!(told, changed);
+}
+
+async fn the_log_is_intact(world: &mut World) {
+    world.daemons.stop_fyrd();
+    world.daemons.stop_auditor();
+    let database = world.daemons.audit_database();
+    let database = database.to_str().expect("a path of ours is UTF-8");
+    let verified = run("fyr-auditor", ["verify", "--database", database]).await;
+    assert!(verified.success().stdout.starts_with("intact: "));
+}
+
+/// Tells a story on a thread of its own, so that whatever fails in it is followed by the seed.
+fn tell<S: Future<Output = ()>>(story: impl FnOnce(u64) -> S + Send + 'static) {
+    let seed = seed();
+    let telling = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(story(seed));
+    });
+    assert!(telling.join().is_ok(), "with FYR_TEST_SEED={seed}");
+}
+
 #[test]
 fn a_daemon_killed_at_fifty_random_moments_converges_orphans_nothing_and_says_all_before() {
-    let seed = seed();
-    // On a thread of its own, so that whatever fails in it is followed by the seed.
-    let story = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(killed_again_and_again(seed));
-    });
-    assert!(story.join().is_ok(), "with FYR_TEST_SEED={seed}");
+    tell(killed_again_and_again);
+}
+
+#[test]
+fn an_auditor_killed_at_random_moments_loses_no_record_and_lets_nothing_through_unrecorded() {
+    tell(auditor_killed_again_and_again);
 }

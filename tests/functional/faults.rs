@@ -21,7 +21,7 @@ const COMMITS: u32 = 15;
 /// What a commit may take longer beside the factor: the noise of a busy test machine, whose
 /// processors the frozen cluster's neighbours share. Waiting for a frozen API server even once
 /// takes seconds, so nothing hides below it.
-const NOISE: Duration = Duration::from_millis(250);
+const NOISE: Duration = Duration::from_millis(400);
 
 /// Writes `ConfigMap`s into the folder `app`, one a file, and returns them.
 fn write_maps(world: &World, count: usize, value: &str) -> BTreeMap<String, String> {
@@ -79,6 +79,32 @@ async fn an_api_server_killed_in_the_middle_of_a_sync_gets_the_rest_and_the_inve
     assert_eq!(app["resourceCount"], 50, "{app:#}");
     assert_eq!(object(&kube, &format!("{collection}/c00")).await, kept);
     assert!(exists(&kube, &format!("{collection}/foreign")).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_lost_its_store_in_the_middle_of_a_sync_is_not_believed() {
+    let mut cluster = own_cluster().await;
+    let kube = cluster.kube().clone();
+    let proxy = Proxy::start(cluster.address()).unwrap();
+    proxy.set_delay(Duration::from_millis(40));
+    let world = World::behind(&cluster, &proxy).await;
+    let wanted = write_maps(&world, 60, "1");
+    world.seed([]);
+    world.register(&world.application("faults-store", "app")).await;
+    let collection = "/api/v1/namespaces/faults-store/configmaps";
+    wait_until(PATIENCE, "the first objects", async || {
+        kube.list(collection).await.is_ok_and(|objects| objects.len() >= 5)
+    })
+    .await;
+    cluster.kill_etcd();
+    // It still answers, and some of it out of its memory: that is no cluster to be in sync with.
+    world
+        .until("faults-store", "unknown or out of sync", |app| app["sync"]["status"] != "Synced")
+        .await;
+    cluster.start_etcd().unwrap();
+    cluster.start_api_server().await.unwrap();
+    world.synced("faults-store").await;
+    assert_eq!(tracked(&kube).await, wanted);
 }
 
 /// What `fyr status` says needs attention about the Git host.

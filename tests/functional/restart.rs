@@ -1,16 +1,19 @@
 //! A daemon that starts again: what was in sync is left alone, what happened meanwhile is seen to.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fyr_test_cluster::wait_until;
 use fyr_tests::{
-    Application, World, config_map, exists, object_gone, own_cluster, shared_kube, tracked,
+    Application, World, config_map, exists, object, object_gone, own_cluster, shared_kube, tracked,
     value_until, writes_since,
 };
 use serde_json::{Value, json};
 
 const MERGE: &str = "application/merge-patch+json";
+
+/// How long the daemon may take to end: systemd gives it 90 s, people give it less.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Applications of the large fleet.
 const APPLICATIONS: usize = 200;
@@ -125,4 +128,60 @@ async fn an_application_that_left_the_fleet_while_the_daemon_was_down_still_take
     world.until("restart-leaving", "gone", Value::is_null).await;
     world.synced("restart-staying").await;
     assert!(exists(&kube, "/api/v1/namespaces/restart-staying/configmaps/a").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_lost_its_state_takes_its_objects_up_again_and_still_prunes_them() {
+    let mut world = World::on_shared_cluster().await;
+    let kube = shared_kube().await;
+    world.seed([("app/a.yaml", config_map("a", "1")), ("app/b.yaml", config_map("b", "1"))]);
+    world.register(&world.application("restart-lost", "app")).await;
+    world.synced("restart-lost").await;
+    let path = |name: &str| format!("/api/v1/namespaces/restart-lost/configmaps/{name}");
+    let before = object(&kube, &path("a")).await;
+    world.daemons.stop_fyrd();
+    let database = world.daemons.audit_database();
+    let state = database.parent().unwrap().join("state");
+    std::fs::remove_dir_all(state).unwrap();
+    world.daemons.start_fyrd();
+    world.daemons.answering().await;
+    world.synced("restart-lost").await;
+    assert_eq!(object(&kube, &path("a")).await["metadata"]["uid"], before["metadata"]["uid"]);
+
+    world.infra.remove("app/b.yaml").unwrap();
+    let commit = world.publish("restart-lost", "Remove one").await;
+    world.synced_at("restart-lost", &commit).await;
+    object_gone(&kube, &path("b")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_frozen_holds_up_neither_the_start_nor_the_end_of_the_daemon() {
+    let (good, frozen) = tokio::join!(own_cluster(), own_cluster());
+    let mut world = World::new();
+    world.add_cluster("good", &good, false);
+    world.add_cluster("frozen", &frozen, false);
+    world.start().await;
+    world.seed([("app/a.yaml", config_map("a", "1"))]);
+    let applications = ["good", "frozen"]
+        .map(|cluster| world.application(&format!("restart-{cluster}"), "app").on(cluster));
+    world.register_all(&applications).await;
+    world.synced("restart-good").await;
+    world.synced("restart-frozen").await;
+
+    frozen.freeze();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        world.daemons.stop_fyrd();
+        assert!(begun.elapsed() < ENDS_WITHIN, "{:?}", begun.elapsed());
+        world.daemons.start_fyrd();
+        world.daemons.answering().await;
+        let value = format!("{begun:?}");
+        world.infra.write("app/a.yaml", config_map("a", &value)).unwrap();
+        let commit = world.publish("restart-good", "Change").await;
+        world.synced_at("restart-good", &commit).await;
+        value_until(good.kube(), "/api/v1/namespaces/restart-good/configmaps/a", &value).await;
+        assert_eq!(world.get("restart-frozen").await["sync"]["status"], "Unknown");
+    }
+    frozen.thaw();
+    world.synced_at("restart-frozen", &world.infra.head().unwrap()).await;
 }

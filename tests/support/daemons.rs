@@ -118,6 +118,11 @@ impl Daemons {
         end(&mut self.auditor, Signal::SIGTERM);
     }
 
+    /// Ends the auditor with SIGKILL.
+    pub fn kill_auditor(&mut self) {
+        end(&mut self.auditor, Signal::SIGKILL);
+    }
+
     /// Process ids of the running daemons.
     pub fn process_ids(&self) -> Vec<u32> {
         [&self.fyrd, &self.auditor].into_iter().flatten().map(Child::id).collect()
