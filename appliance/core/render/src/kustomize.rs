@@ -75,10 +75,6 @@ pub(crate) fn render(
 ) -> Result<Vec<Object>, RenderError> {
     let mut build = Build { reader, stack: Vec::new() };
     let (file, mut kustomization) = build.read(folder)?;
-    if kustomization.component {
-        let why = "a component cannot be built by itself".to_owned();
-        return Err(RenderError::Build { file, why });
-    }
     if let Some((options, environment)) = given {
         overrides::apply(&mut kustomization, options, environment, build.reader, folder, &file)?;
     }
@@ -186,6 +182,7 @@ impl Build<'_, '_> {
     ) -> Result<(), RenderError> {
         let place = self.place(folder, file, path)?;
         if self.reader.is_file(&place) {
+            let place = self.reader.file_below(folder, path, file)?;
             let bytes = self.reader.bytes(&place, file)?;
             for object in directory::manifests(self.reader, &bytes, Dialect::Kustomize, &place)? {
                 add(resources, Resource::new(object), file)?;

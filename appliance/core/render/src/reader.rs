@@ -40,6 +40,27 @@ impl<'t> Reader<'t> {
         if self.tree.is_folder(&folder) { Ok(folder) } else { Err(missing()) }
     }
 
+    /// Where the file that `path` names in `file` of the resolved `folder` is: as kustomize has it,
+    /// in that folder or below it, links followed.
+    pub(crate) fn file_below(
+        &self,
+        folder: &str,
+        path: &str,
+        file: &str,
+    ) -> Result<String, RenderError> {
+        let outside = || RenderError::Outside {
+            file: file.to_owned(),
+            path: path.to_owned(),
+            root: if folder.is_empty() { "." } else { folder }.to_owned(),
+        };
+        if path.starts_with('/') {
+            return Err(outside());
+        }
+        let place = self.resolve(&join(folder, path).ok_or_else(outside)?)?;
+        let rest = if folder.is_empty() { Some("/") } else { place.strip_prefix(folder) };
+        if rest.is_some_and(|rest| rest.starts_with('/')) { Ok(place) } else { Err(outside()) }
+    }
+
     /// Whether there is something to read at the resolved path.
     pub(crate) fn is_file(&self, path: &str) -> bool {
         self.tree.get(path).is_some_and(|file| !matches!(file, File::Submodule))

@@ -112,6 +112,8 @@ pub(crate) enum Dialect {
     /// Kustomize: such keys are errors, and the values of `metadata.annotations` are the text as
     /// written, so that `1.10` stays `1.10`.
     Kustomize,
+    /// A patch of kustomize: the same, but `null` for an annotation deletes it.
+    KustomizePatch,
 }
 
 /// One document of a file.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fyr_model::source_tree::join;
 use serde_json::{Map, Value, json};
 
 use super::file::{Behavior, Generator};
@@ -240,15 +239,7 @@ impl Source<'_, '_> {
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, RenderError> {
-        let outside = || RenderError::Outside {
-            file: self.file.to_owned(),
-            path: path.to_owned(),
-            root: ".".to_owned(),
-        };
-        if path.starts_with('/') {
-            return Err(outside());
-        }
-        let place = self.reader.resolve(&join(self.folder, path).ok_or_else(outside)?)?;
+        let place = self.reader.file_below(self.folder, path, self.file)?;
         self.reader.bytes(&place, self.file)
     }
 

@@ -21,26 +21,26 @@ const fn spec(
 const OWN_LABELS: [FieldSpec<'static>; 1] = [spec(None, "", "metadata/labels", true)];
 
 /// Labels of what workloads make.
-const TEMPLATE_LABELS: [FieldSpec<'static>; 8] = [
+const TEMPLATE_LABELS: [FieldSpec<'static>; 9] = [
     spec(Some(""), "ReplicationController", "spec/template/metadata/labels", true),
     spec(None, "Deployment", "spec/template/metadata/labels", true),
     spec(None, "ReplicaSet", "spec/template/metadata/labels", true),
     spec(None, "DaemonSet", "spec/template/metadata/labels", true),
     spec(Some("apps"), "StatefulSet", "spec/template/metadata/labels", true),
+    spec(Some("apps"), "StatefulSet", "spec/volumeClaimTemplates[]/metadata/labels", true),
     spec(Some("batch"), "Job", "spec/template/metadata/labels", true),
     spec(Some("batch"), "CronJob", "spec/jobTemplate/metadata/labels", true),
     spec(Some("batch"), "CronJob", "spec/jobTemplate/spec/template/metadata/labels", true),
 ];
 
 /// Selectors by label.
-const SELECTORS: [FieldSpec<'static>; 13] = [
+const SELECTORS: [FieldSpec<'static>; 12] = [
     spec(Some(""), "Service", "spec/selector", true),
     spec(Some(""), "ReplicationController", "spec/selector", true),
     spec(None, "Deployment", "spec/selector/matchLabels", true),
     spec(None, "ReplicaSet", "spec/selector/matchLabels", true),
     spec(None, "DaemonSet", "spec/selector/matchLabels", true),
     spec(Some("apps"), "StatefulSet", "spec/selector/matchLabels", true),
-    spec(Some("apps"), "StatefulSet", "spec/volumeClaimTemplates[]/metadata/labels", true),
     spec(Some("batch"), "Job", "spec/selector/matchLabels", false),
     spec(Some("batch"), "CronJob", "spec/jobTemplate/spec/selector/matchLabels", false),
     spec(Some("policy"), "PodDisruptionBudget", "spec/selector/matchLabels", false),

@@ -1,6 +1,5 @@
 //! Patches: which objects they are for, and which of the two kinds they are.
 
-use fyr_model::source_tree::join;
 use serde_json::Value;
 
 use super::file::{Patch, Selector};
@@ -29,14 +28,14 @@ pub(crate) fn strategic(
     resources: &mut Vec<Resource>,
 ) -> Result<(), RenderError> {
     for entry in entries {
-        let inline = reader.documents(entry.as_bytes(), Dialect::Kustomize, file).ok();
+        let inline = reader.documents(entry.as_bytes(), Dialect::KustomizePatch, file).ok();
         let documents: Vec<Value> =
             inline.into_iter().flatten().map(|document| document.value).collect();
         let patches = if !documents.is_empty() && documents.iter().all(Value::is_object) {
             documents
         } else {
             let (text, path) = text_of(reader, folder, file, entry)?;
-            let documents = reader.documents(&text, Dialect::Kustomize, &path)?;
+            let documents = reader.documents(&text, Dialect::KustomizePatch, &path)?;
             documents.into_iter().map(|document| document.value).collect()
         };
         for patch in &patches {
@@ -79,12 +78,7 @@ fn text_of(
     file: &str,
     path: &str,
 ) -> Result<(Vec<u8>, String), RenderError> {
-    let outside = || RenderError::Outside {
-        file: file.to_owned(),
-        path: path.to_owned(),
-        root: ".".to_owned(),
-    };
-    let place = reader.resolve(&join(folder, path).ok_or_else(outside)?)?;
+    let place = reader.file_below(folder, path, file)?;
     Ok((reader.bytes(&place, file)?.to_vec(), place))
 }
 
@@ -98,7 +92,7 @@ fn read(
         (Some(text), _) => (text.clone().into_bytes(), file.to_owned()),
         (None, named) => text_of(reader, folder, file, named.as_deref().unwrap_or_default())?,
     };
-    let documents = reader.documents(&text, Dialect::Kustomize, &place)?;
+    let documents = reader.documents(&text, Dialect::KustomizePatch, &place)?;
     let mut values: Vec<Value> = documents.into_iter().map(|document| document.value).collect();
     let wrong = |why: &str| RenderError::Build { file: place.clone(), why: why.to_owned() };
     match &values[..] {

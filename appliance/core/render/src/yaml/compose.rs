@@ -139,7 +139,12 @@ impl<'t> Composer<'t, '_> {
         place: Place,
     ) -> Result<Value, YamlError> {
         let string = || Ok(Value::String(text.to_owned()));
-        let as_written = place == Place::Annotation && self.dialect == Dialect::Kustomize;
+        let as_written = place == Place::Annotation
+            && match self.dialect {
+                Dialect::Kubernetes => false,
+                Dialect::Kustomize => true,
+                Dialect::KustomizePatch => scalar::plain(text) != Ok(Value::Null),
+            };
         let Some(tag) = tag else {
             if style != ScalarStyle::Plain || as_written && !text.is_empty() {
                 return string();

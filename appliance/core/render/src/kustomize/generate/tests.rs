@@ -8,6 +8,7 @@ fn tree() -> SourceTree {
     tree.insert_bytes("app/e.env", environment.as_bytes()).unwrap();
     tree.insert_bytes("app/dir/bin.dat", &b"\xff\xfe\0bin"[..]).unwrap();
     tree.insert_bytes("app/long.txt", vec![b'z'; 53]).unwrap();
+    tree.insert_bytes("app/dir/top.txt", &b"top"[..]).unwrap();
     tree.insert_bytes("top.txt", &b"top"[..]).unwrap();
     tree
 }
@@ -39,7 +40,7 @@ fn environment_files_are_read_line_by_line() {
 #[test]
 fn literals_lose_one_pair_of_quotes_and_bytes_go_to_binary_data() {
     let literals = texts(&["a='x=y'", "b=\"", "c=\"'d'\"", "e="]);
-    let files = texts(&["dir/bin.dat", "t=../top.txt"]);
+    let files = texts(&["dir/bin.dat", "t=dir/top.txt"]);
     let made = config(&Generator { literals, files, ..generator() }).unwrap();
     let data = json!({"a": "x=y", "b": "\"", "c": "'d'", "e": "", "t": "top"});
     assert_eq!(made.value["data"], data);
@@ -111,4 +112,11 @@ fn behaviors_that_do_not_fit_are_errors() {
     assert!(!build(&mut resources, made(), Behavior::Create));
     resources.push(made());
     assert!(!build(&mut resources, made(), Behavior::Merge));
+}
+
+#[test]
+fn files_outside_the_folder_are_refused() {
+    let files = |path: &str| config(&Generator { files: texts(&[path]), ..generator() });
+    assert!(matches!(files("../top.txt"), Err(RenderError::Outside { .. })));
+    assert!(matches!(files("/top.txt"), Err(RenderError::Outside { .. })));
 }
