@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use serde_json::json;
 
 use super::*;
@@ -71,7 +73,7 @@ fn aliases_that_multiply_end_at_the_budget() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-        text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        writeln!(text, "a{level}: &a{level} [{aliases}]").unwrap();
     }
     assert!(error(&text).is_limit());
 }
@@ -80,7 +82,7 @@ fn aliases_that_multiply_end_at_the_budget() {
 fn collections_too_deep_are_an_error_and_no_crash() {
     let depth = DEPTH_MAX + 10;
     assert!(error(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).is_limit());
-    parse(&[b'['; 100_000], Dialect::Kustomize, &mut Budget::default()).unwrap_err();
+    parse(&vec![b'['; 100_000], Dialect::Kustomize, &mut Budget::default()).unwrap_err();
 }
 
 #[test]
