@@ -2,7 +2,7 @@
 //!
 //! Pure: the same tree and the same request give the same objects in the same order, and the same
 //! digest. Nothing is fetched; what would need the network, a process or a plug-in is an error.
-//! What the tree says is untrusted: reading it is bounded by the limits of [`yaml`] and
+//! What the tree says is untrusted: reading it is bounded by the limits of `yaml` and
 //! `kustomize`, whose names end in `_MAX`.
 
 mod build;

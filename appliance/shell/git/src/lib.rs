@@ -1,7 +1,7 @@
 //! Git mirrors: fetch, resolve, read.
 //!
 //! A [`Mirror`] is a bare repository on disk that follows one [`Remote`]. What a `targetRevision`
-//! means is decided by [`resolve`], which is pure, from the [`RemoteRefs`] of the last fetch; what a
+//! means is decided by [`resolve()`], which is pure, from the [`RemoteRefs`] of the last fetch; what a
 //! commit contains is read into a [`fyr_model::SourceTree`], never checked out.
 //!
 //! Repository content is untrusted, and gix maps packs into memory: everything that touches a pack
