@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::is_definition;
 use crate::tracking::{Claim, claim};
-use crate::{Action, Desired, KindState, LiveState, Outcome, Plan, Retention, StepResult};
+use crate::{
+    Action, ApplyReason, Desired, KindState, LiveState, Outcome, Plan, Retention, Step, StepResult,
+};
 
 /// Where an object stands between us and the cluster.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -54,11 +56,12 @@ pub struct InventoryEntry {
 pub type Inventory = BTreeMap<ObjectKey, InventoryEntry>;
 
 /// Writes down what `plan` is about to do. To be stored before its first request; returns the
-/// entries to store.
+/// entries to store. Healing an object that is as it was but for its fields needs none.
 pub fn before_apply(inventory: &mut Inventory, plan: &Plan, desired: &Desired) -> Vec<ObjectKey> {
     let mut changed = Vec::new();
     for step in plan.steps() {
         match &step.action {
+            Action::Apply { .. } if is_known(inventory.get(&step.key), step) => continue,
             Action::Apply { uid, recreate, .. } => {
                 let manifest = desired.objects.get(&step.key);
                 let entry = inventory.entry(step.key.clone()).or_insert_with(|| InventoryEntry {
@@ -92,6 +95,23 @@ pub fn before_apply(inventory: &mut Inventory, plan: &Plan, desired: &Desired) -
         changed.push(step.key.clone());
     }
     changed
+}
+
+/// Whether the inventory says all there is to say of a step before it is done: the object that was
+/// applied gets the same manifest again. However that ends, what is live shows it.
+fn is_known(entry: Option<&InventoryEntry>, step: &Step) -> bool {
+    let Action::Apply {
+        reason: ApplyReason::Heal, uid: Some(uid), rendered, recreate: false, ..
+    } = &step.action
+    else {
+        return false;
+    };
+    entry.is_some_and(|entry| {
+        entry.state == EntryState::Applied
+            && entry.uid.as_ref() == Some(uid)
+            && entry.rendered.as_ref() == Some(rendered)
+            && entry.version == step.gvk.version
+    })
 }
 
 /// Writes down what became of `plan`; returns the entries to store, or to remove if they are gone

@@ -55,6 +55,18 @@ fn an_object_that_was_deleted_and_made_anew_before_a_crash_stays_prunable() {
 }
 
 #[test]
+fn healing_the_same_object_needs_nothing_written_before() {
+    let mut world = World::synced(configs(2));
+    let drifted = world.live.objects.get_mut(&key("ConfigMap", "c000")).unwrap();
+    drifted.own_fields = None;
+    let planned = world.plan(&Trigger::Heal);
+    assert_eq!(text(&planned), ["heal ConfigMap/c000"]);
+    let before = world.inventory.clone();
+    assert!(before_apply(&mut world.inventory, &planned.plan, &world.desired).is_empty());
+    assert_eq!(world.inventory, before);
+}
+
+#[test]
 fn an_update_whose_end_is_unknown_is_made_again_even_if_git_goes_back() {
     let mut world = World::synced(vec![config("a")]);
     world.want(vec![manifest("ConfigMap", "a", "2", &[])]);

@@ -49,7 +49,8 @@ impl ApplicationTask {
                 (Some(planned), next)
             }
             Turn::Act(trigger) => {
-                let complete = !self.leaves_unknown(live, &claimed);
+                // A heal draws no consequences from it, and has to be quick.
+                let complete = trigger == Trigger::Heal || !self.leaves_unknown(live, &claimed);
                 if planned.plan.is_empty() {
                     self.nothing_to_do(&trigger, &planned, complete).await;
                     return (Some(planned), next);
