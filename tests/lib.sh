@@ -1,4 +1,4 @@
-# Shared by tests/run, tests/bench/run and provisioning/quickstart: installs what they need and says so.
+# Shared by tests/run, tests/bench/run, tests/fuzz/run and provisioning/quickstart: installs what they need and says so.
 # Sourced, not run.
 
 cache=${FYR_CACHE:-$HOME/.cache/fyr}
@@ -71,4 +71,12 @@ need_cargo_deny() {
   # Its own release profile spends most of its time in link-time optimisation.
   CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
     CARGO_TARGET_DIR=$cache/cargo-deny cargo install --quiet --locked cargo-deny@0.20.2
+}
+
+need_cargo_fuzz() {
+  cargo +nightly --version > /dev/null 2>&1 \
+    || die "no nightly toolchain is installed" "rustup toolchain install nightly --profile minimal"
+  command -v cargo-fuzz > /dev/null && return
+  step "building cargo-fuzz (a minute, once per machine)"
+  CARGO_TARGET_DIR=$cache/cargo-fuzz cargo install --quiet --locked cargo-fuzz
 }

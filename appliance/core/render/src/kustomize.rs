@@ -41,6 +41,9 @@ use crate::{RenderError, directory, overrides};
 
 /// Kustomizations within kustomizations.
 const DEPTH_MAX: usize = 64;
+/// Kustomizations of one build, each counted as often as it is named: a few dozen that name each
+/// other twice stand for billions. Twenty times what one application is made of.
+const KUSTOMIZATIONS_MAX: usize = 2_000;
 /// Objects of one build; Kubernetes itself is not used with more in one place.
 const OBJECTS_MAX: usize = 20_000;
 /// Keeps an object out of the result.
@@ -73,7 +76,7 @@ pub(crate) fn render(
     folder: &str,
     given: Overrides<'_>,
 ) -> Result<Vec<Object>, RenderError> {
-    let mut build = Build { reader, stack: Vec::new() };
+    let mut build = Build { reader, stack: Vec::new(), read: 0 };
     let (file, mut kustomization) = build.read(folder)?;
     if let Some((options, environment)) = given {
         overrides::apply(&mut kustomization, options, environment, build.reader, folder, &file)?;
@@ -114,6 +117,8 @@ struct Build<'r, 't> {
     reader: &'r mut Reader<'t>,
     /// The folders being built, the outermost first.
     stack: Vec<String>,
+    /// Number of kustomizations read so far.
+    read: usize,
 }
 
 impl Build<'_, '_> {
@@ -124,6 +129,11 @@ impl Build<'_, '_> {
             path: FILE_NAMES.first().copied().unwrap_or_default().to_owned(),
         };
         let file = file_in(self.reader, folder)?.ok_or_else(missing)?;
+        self.read += 1;
+        if self.read > KUSTOMIZATIONS_MAX {
+            let what = "kustomizations in one build";
+            return Err(RenderError::Limit { path: file, limit: KUSTOMIZATIONS_MAX, what });
+        }
         let bytes = self.reader.bytes(&file, folder)?;
         let value = self.reader.document(&bytes, Dialect::Kustomize, &file)?;
         let kustomization = Kustomization::read(value, &file)?;
@@ -299,3 +309,6 @@ fn is_remote(path: &str) -> bool {
         || path.starts_with("github.com/")
         || path.contains("?ref=")
 }
+
+#[cfg(test)]
+mod tests;
