@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::shared_conditions;
 use crate::{
-    Comparison, Condition, ConditionKind, Difference, Health, HealthStatus, Outcome, Planned,
+    Comparison, Condition, ConditionKind, Difference, Health, HealthStatus, Outcome, Planned, Row,
 };
 
 /// Whether a cluster holds what Git has.
@@ -76,13 +76,10 @@ pub fn assess(input: &AssessInput<'_>) -> Assessment {
     conditions.extend(input.outcome.and_then(failure));
     let mut resources = Vec::new();
     if let Some(comparison) = &input.comparison {
-        let differences = comparison.differences();
+        let rows = comparison.rows();
         conditions.extend(comparison.desired.conditions.clone());
-        conditions.extend(shared_conditions(comparison.application, &differences));
-        resources = differences
-            .iter()
-            .map(|(key, difference)| resource(input, comparison, key, difference))
-            .collect();
+        conditions.extend(shared_conditions(comparison.application, &rows));
+        resources = rows.iter().map(|row| resource(input, row)).collect();
     }
     conditions.sort();
     conditions.dedup();
@@ -97,31 +94,25 @@ pub fn assess(input: &AssessInput<'_>) -> Assessment {
     Assessment { sync, health, resources, conditions, unknown_since }
 }
 
-fn resource(
-    input: &AssessInput<'_>,
-    comparison: &Comparison<'_>,
-    key: &ObjectKey,
-    difference: &Difference,
-) -> ResourceStatus {
-    let wanted = comparison.desired.objects.get(key);
-    let entry = comparison.inventory.get(key);
+fn resource(input: &AssessInput<'_>, row: &Row<'_>) -> ResourceStatus {
+    let Row { key, wanted, entry, difference, .. } = row;
     let (mut sync, mut message) = verdict(difference);
     let failed = input.outcome.and_then(|outcome| {
-        outcome.failures().find(|(failed, _)| *failed == key).map(|(_, error)| &error.message)
+        outcome.failures().find(|(failed, _)| failed == key).map(|(_, error)| &error.message)
     });
-    let held = input.planned.and_then(|planned| planned.held.get(key));
+    let held = input.planned.and_then(|planned| planned.held.get(*key));
     if *difference != Difference::InSync
         && let Some(why) = failed.or(held)
     {
         message.clone_from(why);
     }
-    let mut health = object_health(comparison, key, difference);
+    let mut health = object_health(row);
     if let Some(reason) = input.unreachable {
         sync = SyncStatus::Unknown;
         health = health.map(|_| Health::new(HealthStatus::Unknown, reason));
     }
     ResourceStatus {
-        key: key.clone(),
+        key: (*key).clone(),
         sync,
         health,
         message,
@@ -146,17 +137,13 @@ fn verdict(difference: &Difference) -> (SyncStatus, String) {
     }
 }
 
-fn object_health(
-    comparison: &Comparison<'_>,
-    key: &ObjectKey,
-    difference: &Difference,
-) -> Option<Health> {
-    match comparison.live.objects.get(key) {
+fn object_health(row: &Row<'_>) -> Option<Health> {
+    match row.live {
         Some(live) if live.deleting => {
             Some(Health::new(HealthStatus::Progressing, "it is being deleted"))
         }
         Some(live) => live.health.clone(),
-        None if *difference == Difference::Missing => {
+        None if row.difference == Difference::Missing => {
             Some(Health::new(HealthStatus::Missing, "it does not exist"))
         }
         None => None,

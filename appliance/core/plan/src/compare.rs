@@ -35,6 +35,21 @@ pub enum Difference {
     Extra,
 }
 
+/// One object, what is known of it, and how it differs.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    /// Which object.
+    pub key: &'a ObjectKey,
+    /// What Git has of it; `None` too where it may not be applied, or not yet.
+    pub wanted: Option<&'a DesiredObject>,
+    /// What was put on the cluster.
+    pub entry: Option<&'a InventoryEntry>,
+    /// What is there.
+    pub live: Option<&'a LiveObject>,
+    /// How it differs.
+    pub difference: Difference,
+}
+
 /// What is compared.
 #[derive(Clone, Copy)]
 pub struct Comparison<'a> {
@@ -60,33 +75,55 @@ impl std::fmt::Debug for Comparison<'_> {
 }
 
 impl<'a> Comparison<'a> {
-    /// The difference of every object that is wanted or ours.
-    pub fn differences(&self) -> BTreeMap<&'a ObjectKey, Difference> {
-        let mut differences = BTreeMap::new();
-        for (key, reason) in &self.desired.denied {
-            differences.insert(key, Difference::Denied(reason.clone()));
-        }
-        for (key, reason) in &self.desired.pending {
-            differences.insert(key, Difference::Pending(reason.clone()));
-        }
-        for (key, object) in &self.desired.objects {
-            differences.insert(key, self.wanted(key, object));
-        }
-        for key in self.inventory.keys().filter(|key| !self.desired.wants(key)) {
-            if let Some(difference) = self.unwanted(key) {
-                differences.insert(key, difference);
+    /// Every object that is wanted or ours, with its difference; in the order of keys, each once.
+    pub fn rows(&self) -> Vec<Row<'a>> {
+        let row = |key, difference| Row { key, wanted: None, entry: None, live: None, difference };
+        let denied = self.desired.denied.iter();
+        let denied = denied.map(|(key, reason)| row(key, Difference::Denied(reason.clone())));
+        let pending = self.desired.pending.iter();
+        let pending = pending.map(|(key, reason)| row(key, Difference::Pending(reason.clone())));
+        let mut rows: Vec<Row<'a>> = denied.chain(pending).collect();
+        // Side by side through three sorted maps: looking every key up in each of them is most of
+        // what a pass costs.
+        let mut wanted = self.desired.objects.iter().peekable();
+        let mut entries = self.inventory.iter().peekable();
+        let mut live = self.live.objects.iter().peekable();
+        loop {
+            let keys = [
+                wanted.peek().map(|(key, _)| *key),
+                entries.peek().map(|(key, _)| *key),
+                live.peek().map(|(key, _)| *key),
+            ];
+            let Some(key) = keys.into_iter().flatten().min() else { break };
+            let found = Found {
+                wanted: wanted.next_if(|(next, _)| *next == key).map(|(_, object)| object),
+                entry: entries.next_if(|(next, _)| *next == key).map(|(_, entry)| entry),
+                live: live.next_if(|(next, _)| *next == key).map(|(_, live)| live),
+            };
+            if let Some(difference) = self.difference(key, &found) {
+                let Found { wanted, entry, live } = found;
+                rows.push(Row { key, wanted, entry, live, difference });
             }
         }
-        for (key, live) in &self.live.objects {
-            let ours =
-                claim(live.tracking_id.as_deref(), key) == Claim::Application(self.application);
-            // What a controller made is its owner's, whatever annotation was copied to it.
-            let free = !live.owned && self.owner(key).is_none();
-            if ours && free && !self.desired.wants(key) {
-                differences.entry(key).or_insert(Difference::Extra);
-            }
+        rows.sort_by_key(|row| row.key);
+        rows
+    }
+
+    fn difference(&self, key: &ObjectKey, found: &Found<'_>) -> Option<Difference> {
+        if let Some(object) = found.wanted {
+            return Some(self.wanted(key, object, found));
         }
-        differences
+        // Denied and pending objects have their rows.
+        if self.desired.wants(key) {
+            return None;
+        }
+        if found.entry.is_some() {
+            return self.unwanted(key, found);
+        }
+        let live = found.live?;
+        let ours = claim(live.tracking_id.as_deref(), key) == Claim::Application(self.application);
+        // What a controller made is its owner's, whatever annotation was copied to it.
+        (ours && !live.owned && self.owner_of(key, found).is_none()).then_some(Difference::Extra)
     }
 
     /// The application whose object this is, if not ours.
@@ -94,15 +131,23 @@ impl<'a> Comparison<'a> {
     /// Of an object that we want and have applied before, the annotation says nothing: whoever
     /// changed it has changed a field of ours, which is drift.
     pub(crate) fn owner(&self, key: &ObjectKey) -> Option<&'a str> {
+        let found = Found {
+            wanted: self.desired.objects.get(key),
+            entry: self.inventory.get(key),
+            live: self.live.objects.get(key),
+        };
+        self.owner_of(key, &found)
+    }
+
+    fn owner_of(&self, key: &ObjectKey, found: &Found<'a>) -> Option<&'a str> {
         if let Some(owner) = self.claimed.get(key) {
             return Some(owner);
         }
-        let applied = self.inventory.get(key).is_some_and(|entry| entry.rendered.is_some());
-        if applied && self.desired.wants(key) {
+        let applied = found.entry.is_some_and(|entry| entry.rendered.is_some());
+        if applied && (found.wanted.is_some() || self.desired.wants(key)) {
             return None;
         }
-        let live = self.live.objects.get(key)?;
-        match claim(live.tracking_id.as_deref(), key) {
+        match claim(found.live?.tracking_id.as_deref(), key) {
             Claim::Application(name) if name != self.application && (self.exists)(name) => {
                 Some(name)
             }
@@ -110,25 +155,23 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn wanted(&self, key: &ObjectKey, object: &DesiredObject) -> Difference {
-        if let Some(owner) = self.owner(key) {
+    fn wanted(&self, key: &ObjectKey, object: &DesiredObject, found: &Found<'a>) -> Difference {
+        if let Some(owner) = self.owner_of(key, found) {
             return Difference::SharedWith(owner.to_owned());
         }
-        let kind = key.group_kind();
-        match self.live.kind(&kind) {
+        match self.live.kind_of(key) {
             KindState::Synced => {}
-            KindState::Missing if self.desired.defines(&kind) => return Difference::Missing,
+            KindState::Missing if self.desired.defines(&key.group_kind()) => {
+                return Difference::Missing;
+            }
             KindState::Missing => {
+                let kind = key.group_kind();
                 return Difference::Pending(format!("the cluster does not serve {kind}"));
             }
-            KindState::Listing => {
-                return Difference::Unknown(format!("{kind} is being listed for the first time"));
-            }
-            KindState::Failed { reason } => {
-                return Difference::Unknown(format!("{kind} cannot be watched: {reason}"));
-            }
+            KindState::Listing => return listing(key),
+            KindState::Failed { reason } => return unwatched(key, reason),
         }
-        match (self.live.objects.get(key), self.inventory.get(key)) {
+        match (found.live, found.entry) {
             (None, _) => Difference::Missing,
             (Some(live), _) if live.deleting => Difference::Deleting,
             (Some(live), Some(entry)) if entry.rendered.is_some() => known(object, live, entry),
@@ -136,25 +179,36 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn unwanted(&self, key: &ObjectKey) -> Option<Difference> {
-        if self.owner(key).is_some() {
+    fn unwanted(&self, key: &ObjectKey, found: &Found<'a>) -> Option<Difference> {
+        if self.owner_of(key, found).is_some() {
             // Another application has taken it over.
             return None;
         }
-        if self.live.objects.contains_key(key) {
+        if found.live.is_some() {
             return Some(Difference::Extra);
         }
-        let kind = key.group_kind();
-        match self.live.kind(&kind) {
+        match self.live.kind_of(key) {
             KindState::Synced | KindState::Missing => None,
-            KindState::Listing => {
-                Some(Difference::Unknown(format!("{kind} is being listed for the first time")))
-            }
-            KindState::Failed { reason } => {
-                Some(Difference::Unknown(format!("{kind} cannot be watched: {reason}")))
-            }
+            KindState::Listing => Some(listing(key)),
+            KindState::Failed { reason } => Some(unwatched(key, reason)),
         }
     }
+}
+
+/// What is known of one object.
+#[derive(Clone, Copy, Debug)]
+struct Found<'a> {
+    wanted: Option<&'a DesiredObject>,
+    entry: Option<&'a InventoryEntry>,
+    live: Option<&'a LiveObject>,
+}
+
+fn listing(key: &ObjectKey) -> Difference {
+    Difference::Unknown(format!("{} is being listed for the first time", key.group_kind()))
+}
+
+fn unwatched(key: &ObjectKey, reason: &str) -> Difference {
+    Difference::Unknown(format!("{} cannot be watched: {reason}", key.group_kind()))
 }
 
 /// The difference of an object that the cluster took from us before.

@@ -23,9 +23,10 @@ use crate::{
 };
 
 /// Where an object stands between us and the cluster.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum EntryState {
     /// It is about to be applied, or it is not known how that ended.
+    #[default]
     Intent,
     /// The cluster took it.
     Applied,
@@ -33,8 +34,8 @@ pub enum EntryState {
     Deleting,
 }
 
-/// One object of an application.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// One object of an application. By default one that was never applied.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct InventoryEntry {
     /// The version it was applied as; deleting needs one.
     pub version: String,
@@ -55,24 +56,20 @@ pub struct InventoryEntry {
 /// The objects of one application on one cluster.
 pub type Inventory = BTreeMap<ObjectKey, InventoryEntry>;
 
-/// Writes down what `plan` is about to do. To be stored before its first request; returns the
-/// entries to store. Healing an object that is as it was but for its fields needs none.
-pub fn before_apply(inventory: &mut Inventory, plan: &Plan, desired: &Desired) -> Vec<ObjectKey> {
-    let mut changed = Vec::new();
-    for step in plan.steps() {
-        match &step.action {
-            Action::Apply { .. } if is_known(inventory.get(&step.key), step) => continue,
+/// The entries that say what `plan` is about to do: to be stored before its first request, and to
+/// take the place of those in the inventory then. Healing an object that is as it was but for its
+/// fields needs none.
+pub fn before_apply(
+    inventory: &Inventory,
+    plan: &Plan,
+    desired: &Desired,
+) -> Vec<(ObjectKey, InventoryEntry)> {
+    let entries = plan.steps().filter_map(|step| {
+        let known = inventory.get(&step.key);
+        let entry = match &step.action {
+            Action::Apply { .. } if is_known(known, step) => return None,
             Action::Apply { uid, recreate, .. } => {
-                let manifest = desired.objects.get(&step.key);
-                let entry = inventory.entry(step.key.clone()).or_insert_with(|| InventoryEntry {
-                    version: String::new(),
-                    uid: None,
-                    rendered: None,
-                    own_fields: None,
-                    state: EntryState::Intent,
-                    wave: 0,
-                    retention: Retention::default(),
-                });
+                let mut entry = known.cloned().unwrap_or_default();
                 entry.version.clone_from(&step.gvk.version);
                 entry.state = EntryState::Intent;
                 if uid.is_none() || *recreate {
@@ -80,21 +77,21 @@ pub fn before_apply(inventory: &mut Inventory, plan: &Plan, desired: &Desired) -
                     // old one would then make it look like somebody else's.
                     entry.uid = None;
                 }
-                if let Some(manifest) = manifest {
+                if let Some(manifest) = desired.objects.get(&step.key) {
                     entry.wave = manifest.wave;
                     entry.retention = manifest.retention;
                 }
+                entry
             }
-            Action::Prune { .. } => match inventory.get_mut(&step.key) {
-                Some(entry) => entry.state = EntryState::Deleting,
-                None => continue,
-            },
+            Action::Prune { .. } => {
+                InventoryEntry { state: EntryState::Deleting, ..known?.clone() }
+            }
             // Never ours, so that it is never pruned.
-            Action::CreateNamespace { .. } => continue,
-        }
-        changed.push(step.key.clone());
-    }
-    changed
+            Action::CreateNamespace { .. } => return None,
+        };
+        Some((step.key.clone(), entry))
+    });
+    entries.collect()
 }
 
 /// Whether the inventory says all there is to say of a step before it is done: the object that was
@@ -164,8 +161,7 @@ pub fn observe(
     live: &LiveState,
 ) -> Vec<ObjectKey> {
     let gone = |key: &ObjectKey| {
-        let kind = key.group_kind();
-        let known = matches!(live.kind(&kind), KindState::Synced | KindState::Missing);
+        let known = matches!(live.kind_of(key), KindState::Synced | KindState::Missing);
         let gone = match live.objects.get(key) {
             None => known,
             Some(object) => matches!(
@@ -173,9 +169,10 @@ pub fn observe(
                 Claim::Application(owner) if owner != application
             ),
         };
-        !desired.wants(key) && (is_definition(&kind) || gone)
+        is_definition(&key.group_kind()) || gone
     };
-    let forgotten: Vec<ObjectKey> = inventory.keys().filter(|key| gone(key)).cloned().collect();
+    let forgotten: Vec<ObjectKey> =
+        inventory.keys().filter(|key| !desired.wants(key) && gone(key)).cloned().collect();
     for key in &forgotten {
         inventory.remove(key);
     }

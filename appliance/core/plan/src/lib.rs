@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   rendered ──Desired::prepare──▶ Desired ─┐
-//!                      LiveState, Inventory ─┼─Comparison──▶ differences ──plan──▶ Plan
+//!                      LiveState, Inventory ─┼─Comparison─────▶ rows ──────plan──▶ Plan
 //!                                            │                    └──────assess──▶ Assessment
 //!   before_apply, after, observe ──▶ Inventory
 //! ```
@@ -31,7 +31,7 @@ mod tracking;
 
 pub use assess::{AssessInput, Assessment, ResourceStatus, SyncStatus, assess};
 pub use backoff::{HealBackoff, NextTry, next_try};
-pub use compare::{Comparison, Difference};
+pub use compare::{Comparison, Difference, Row};
 pub use condition::{Condition, ConditionKind};
 pub use desired::{Desired, DesiredContext, DesiredObject, Retention};
 pub use fight::Fights;

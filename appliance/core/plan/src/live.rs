@@ -68,4 +68,12 @@ impl LiveState {
     pub fn kind(&self, kind: &GroupKind) -> &KindState {
         self.kinds.get(kind).unwrap_or(&KindState::Listing)
     }
+
+    /// How complete the knowledge of an object's kind is.
+    pub fn kind_of(&self, key: &ObjectKey) -> &KindState {
+        // An application has a handful of kinds, and this way no key has to be made.
+        let same = |kind: &GroupKind| kind.group == key.group && kind.kind == key.kind;
+        let found = self.kinds.iter().find(|(kind, _)| same(kind));
+        found.map_or(&KindState::Listing, |(_, state)| state)
+    }
 }

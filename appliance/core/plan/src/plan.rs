@@ -16,7 +16,7 @@ use crate::kinds::{is_irreplaceable, rank};
 use crate::prune::{Blocker, guard, kept};
 use crate::{
     Action, ApplyReason, Comparison, Condition, ConditionKind, Desired, DesiredObject, Difference,
-    Flag, Inventory, KindState, Plan, Policy, Propagation, Scope, Stage, Step,
+    Flag, Inventory, KindState, Plan, Policy, Propagation, Row, Scope, Stage, Step,
 };
 
 /// Why a plan is made.
@@ -190,38 +190,36 @@ impl<'a> Planner<'a> {
             }
             _ => {}
         }
-        let differences = self.input.comparison.differences();
+        let rows = self.input.comparison.rows();
         if matches!(self.input.trigger, Trigger::Delete { .. }) {
-            return self.deletions(&differences);
+            return self.deletions(&rows);
         }
-        let shared = shared(&differences);
-        self.conditions.extend(shared_conditions(self.input.comparison.application, &differences));
+        let shared = shared(&rows);
+        self.conditions.extend(shared_conditions(self.input.comparison.application, &rows));
         if shared > 0 && self.input.policy.options.has(Flag::FailOnSharedResource) {
             self.blockers.push(Blocker::Shared { objects: shared });
             return Vec::new();
         }
-        let mut stages = self.applies(&differences);
-        stages.extend(self.deletions(&differences));
+        let mut stages = self.applies(&rows);
+        stages.extend(self.deletions(&rows));
         stages
     }
 
-    fn applies(&mut self, differences: &BTreeMap<&'a ObjectKey, Difference>) -> Vec<Stage> {
+    fn applies(&mut self, rows: &[Row<'a>]) -> Vec<Stage> {
         let waves = self.waves();
         let mut places: BTreeMap<Place, Vec<Step>> = BTreeMap::new();
-        for (key, object) in &self.input.comparison.desired.objects {
-            let difference = differences.get(key).unwrap_or(&Difference::InSync);
-            if !self.input.trigger.selects(key) {
-                continue;
+        for row in rows {
+            let key = row.key;
+            if let Difference::Denied(reason) | Difference::Pending(reason) = &row.difference {
+                self.held.insert(key.clone(), reason.clone());
             }
-            if let Some(reason) = self.reason(key, difference) {
+            let Some(object) = row.wanted.filter(|_| self.input.trigger.selects(key)) else {
+                continue;
+            };
+            if let Some(reason) = self.reason(row) {
                 let wave = waves.get(key).copied().unwrap_or(object.wave);
                 let place = (wave, rank(&key.group_kind()));
-                places.entry(place).or_default().push(self.apply(key, object, reason));
-            }
-        }
-        for (key, difference) in differences {
-            if let Difference::Denied(reason) | Difference::Pending(reason) = difference {
-                self.held.insert((*key).clone(), reason.clone());
+                places.entry(place).or_default().push(self.apply(row, object, reason));
             }
         }
         let namespace = self.namespace(!places.is_empty());
@@ -236,10 +234,10 @@ impl<'a> Planner<'a> {
     }
 
     /// Why this object is applied; `None` if it is not.
-    fn reason(&mut self, key: &ObjectKey, difference: &Difference) -> Option<ApplyReason> {
-        let known = self.input.comparison.inventory.get(key);
-        let reason = match difference {
-            Difference::Missing if known.is_some_and(|entry| entry.rendered.is_some()) => {
+    fn reason(&mut self, row: &Row<'_>) -> Option<ApplyReason> {
+        let key = row.key;
+        let reason = match &row.difference {
+            Difference::Missing if row.entry.is_some_and(|entry| entry.rendered.is_some()) => {
                 ApplyReason::Heal
             }
             Difference::Missing => ApplyReason::Create,
@@ -273,9 +271,8 @@ impl<'a> Planner<'a> {
         Some(reason)
     }
 
-    fn apply(&self, key: &ObjectKey, object: &DesiredObject, reason: ApplyReason) -> Step {
-        let comparison = &self.input.comparison;
-        let live = comparison.live.objects.get(key);
+    fn apply(&self, row: &Row<'_>, object: &DesiredObject, reason: ApplyReason) -> Step {
+        let (key, live) = (row.key, row.live);
         let application = &self.input.policy.options;
         let on = |flag| object.options.flag(flag).or(application.flag(flag));
         let forced = matches!(self.input.trigger, Trigger::Manual(manual) if manual.force);
@@ -357,24 +354,19 @@ impl<'a> Planner<'a> {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}).to_string()
     }
 
-    fn deletions(&mut self, differences: &BTreeMap<&'a ObjectKey, Difference>) -> Vec<Stage> {
+    fn deletions(&mut self, rows: &[Row<'a>]) -> Vec<Stage> {
         let (input, comparison) = (self.input, &self.input.comparison);
-        let extra: Vec<&ObjectKey> = differences
+        let extra = rows
             .iter()
-            .filter(|(key, difference)| {
-                **difference == Difference::Extra && input.trigger.selects(key)
-            })
-            .map(|(key, _)| *key)
-            .collect();
+            .filter(|row| row.difference == Difference::Extra && input.trigger.selects(row.key));
         if matches!(input.trigger, Trigger::Delete { .. }) && !comparison.live.complete() {
             self.blockers.push(Blocker::LiveIncomplete);
             return Vec::new();
         }
         let mut places: BTreeMap<(bool, Place), Vec<Step>> = BTreeMap::new();
         let mut waiting = BTreeSet::new();
-        for key in extra {
-            let Some(live) = comparison.live.objects.get(key) else { continue };
-            let entry = comparison.inventory.get(key);
+        for &Row { key, entry, live, .. } in extra {
+            let Some(live) = live else { continue };
             // `PruneLast=true` of the application says nothing more: deletions come last anyway.
             let last = entry.is_some_and(|entry| entry.retention.prune_last);
             let wave = entry.map_or(0, |entry| entry.wave);
@@ -464,17 +456,13 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn shared(differences: &BTreeMap<&ObjectKey, Difference>) -> usize {
-    let shared = |difference: &&Difference| matches!(difference, Difference::SharedWith(_));
-    differences.values().filter(shared).count()
+fn shared(rows: &[Row<'_>]) -> usize {
+    rows.iter().filter(|row| matches!(row.difference, Difference::SharedWith(_))).count()
 }
 
 /// One condition for each object that another application manages.
-pub(crate) fn shared_conditions(
-    application: &str,
-    differences: &BTreeMap<&ObjectKey, Difference>,
-) -> Vec<Condition> {
-    let conditions = differences.iter().filter_map(|(key, difference)| {
+pub(crate) fn shared_conditions(application: &str, rows: &[Row<'_>]) -> Vec<Condition> {
+    let conditions = rows.iter().filter_map(|Row { key, difference, .. }| {
         let Difference::SharedWith(owner) = difference else { return None };
         let message = format!("{key} is part of applications {application} and {owner}");
         Some(Condition::new(ConditionKind::SharedResourceWarning, message))

@@ -47,9 +47,9 @@ struct KindsInUse {
 
 impl KindsInUse {
     /// Sets what an application needs; whether the union of all changed.
-    fn set(&mut self, application: &str, kinds: BTreeSet<GroupKind>) -> bool {
+    fn set(&mut self, application: &str, kinds: &BTreeSet<GroupKind>) -> bool {
         let before = match self.by_application.get(application) {
-            Some(known) if *known == kinds => return false,
+            Some(known) if known == kinds => return false,
             Some(known) => known.clone(),
             None => BTreeSet::new(),
         };
@@ -59,7 +59,7 @@ impl KindsInUse {
             *count += 1;
             changed |= *count == 1;
         }
-        for kind in before.difference(&kinds) {
+        for kind in before.difference(kinds) {
             if let Some(count) = self.counts.get_mut(kind) {
                 *count -= 1;
                 if *count == 0 {
@@ -71,7 +71,7 @@ impl KindsInUse {
         if kinds.is_empty() {
             self.by_application.remove(application);
         } else {
-            self.by_application.insert(application.to_owned(), kinds);
+            self.by_application.insert(application.to_owned(), kinds.clone());
         }
         changed
     }
@@ -139,7 +139,7 @@ impl Clusters {
     }
 
     /// Says which kinds an application needs to be watched.
-    pub(crate) fn use_kinds(&self, name: &str, application: &str, kinds: BTreeSet<GroupKind>) {
+    pub(crate) fn use_kinds(&self, name: &str, application: &str, kinds: &BTreeSet<GroupKind>) {
         let mut managed = self.lock();
         let Some(known) = managed.get_mut(name) else { return };
         if known.kinds.set(application, kinds)
@@ -151,7 +151,7 @@ impl Clusters {
 
     /// Forgets an application on a cluster.
     pub(crate) fn forget(&self, name: &str, application: &str) {
-        self.use_kinds(name, application, BTreeSet::new());
+        self.use_kinds(name, application, &BTreeSet::new());
         if let Ok(cluster) = self.get(name) {
             cluster.forget(application);
         }
@@ -190,12 +190,12 @@ mod tests {
     #[test]
     fn a_kind_is_in_use_until_the_last_application_lets_go() {
         let mut in_use = KindsInUse::default();
-        assert!(in_use.set("a", kinds(&["Pod", "Secret"])));
-        assert!(!in_use.set("b", kinds(&["Pod"])));
-        assert!(!in_use.set("b", kinds(&["Pod"])));
-        assert!(in_use.set("a", kinds(&[])));
+        assert!(in_use.set("a", &kinds(&["Pod", "Secret"])));
+        assert!(!in_use.set("b", &kinds(&["Pod"])));
+        assert!(!in_use.set("b", &kinds(&["Pod"])));
+        assert!(in_use.set("a", &kinds(&[])));
         assert_eq!(in_use.all(), kinds(&["Pod"]));
-        assert!(in_use.set("b", kinds(&[])));
+        assert!(in_use.set("b", &kinds(&[])));
         assert!(in_use.all().is_empty());
     }
 }

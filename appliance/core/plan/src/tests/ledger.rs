@@ -3,7 +3,7 @@
 use super::world::{World, config, configs, key, manifest, text};
 use crate::{
     EntryState, ErrorClass, KindState, Outcome, StepError, StepOutcome, StepResult, Trigger, after,
-    before_apply, observe,
+    observe,
 };
 
 #[test]
@@ -15,8 +15,7 @@ fn the_intent_is_written_before_and_completed_after() {
         &[("sync-wave", "3"), ("sync-options", "Prune=false")],
     )]);
     let planned = world.plan(&Trigger::Automated);
-    let changed = before_apply(&mut world.inventory, &planned.plan, &world.desired);
-    assert_eq!(changed, [key("ConfigMap", "a")]);
+    assert_eq!(world.write_ahead(&planned), [key("ConfigMap", "a")]);
     let entry = &world.inventory[&key("ConfigMap", "a")];
     assert_eq!((entry.state, entry.uid.as_ref(), entry.wave), (EntryState::Intent, None, 3));
     let outcome = world.execute(&planned.plan);
@@ -32,7 +31,7 @@ fn the_intent_is_written_before_and_completed_after() {
 fn after_a_crash_the_object_is_applied_again_and_stays_prunable() {
     let mut world = World::new(configs(2));
     let planned = world.plan(&Trigger::Automated);
-    before_apply(&mut world.inventory, &planned.plan, &world.desired);
+    world.write_ahead(&planned);
     world.execute(&planned.plan);
     assert_eq!(
         text(&world.plan(&Trigger::Automated)),
@@ -48,7 +47,7 @@ fn an_object_that_was_deleted_and_made_anew_before_a_crash_stays_prunable() {
     let mut world = World::synced(configs(2));
     world.live.objects.remove(&key("ConfigMap", "c001"));
     let planned = world.plan(&Trigger::Heal);
-    before_apply(&mut world.inventory, &planned.plan, &world.desired);
+    world.write_ahead(&planned);
     world.execute(&planned.plan);
     world.want(configs(1));
     assert_eq!(text(&world.plan(&Trigger::Automated)), ["| prune ConfigMap/c001"]);
@@ -62,7 +61,7 @@ fn healing_the_same_object_needs_nothing_written_before() {
     let planned = world.plan(&Trigger::Heal);
     assert_eq!(text(&planned), ["heal ConfigMap/c000"]);
     let before = world.inventory.clone();
-    assert!(before_apply(&mut world.inventory, &planned.plan, &world.desired).is_empty());
+    assert!(world.write_ahead(&planned).is_empty());
     assert_eq!(world.inventory, before);
 }
 
@@ -71,7 +70,7 @@ fn an_update_whose_end_is_unknown_is_made_again_even_if_git_goes_back() {
     let mut world = World::synced(vec![config("a")]);
     world.want(vec![manifest("ConfigMap", "a", "2", &[])]);
     let planned = world.plan(&Trigger::Automated);
-    before_apply(&mut world.inventory, &planned.plan, &world.desired);
+    world.write_ahead(&planned);
     world.want(vec![config("a")]);
     assert_eq!(text(&world.plan(&Trigger::Automated)), ["update ConfigMap/a"]);
 }
@@ -81,7 +80,7 @@ fn what_failed_keeps_its_intent_and_what_was_gone_is_forgotten() {
     let mut world = World::synced(configs(3));
     world.want(vec![manifest("ConfigMap", "c000", "2", &[]), config("c001")]);
     let planned = world.plan(&Trigger::Automated);
-    before_apply(&mut world.inventory, &planned.plan, &world.desired);
+    world.write_ahead(&planned);
     assert_eq!(world.inventory[&key("ConfigMap", "c002")].state, EntryState::Deleting);
     let error = StepError { class: ErrorClass::Transient, message: String::new() };
     let step = |name: &str, result| StepOutcome { key: key("ConfigMap", name), result };

@@ -155,11 +155,19 @@ impl World {
     /// Plans, applies and notes everything, as the daemon does.
     pub(super) fn run(&mut self, trigger: &Trigger) -> Planned {
         let planned = self.plan(trigger);
-        before_apply(&mut self.inventory, &planned.plan, &self.desired);
+        self.write_ahead(&planned);
         let outcome = self.execute(&planned.plan);
         after(&mut self.inventory, &planned.plan, &outcome);
         observe(&mut self.inventory, "app", &self.desired, &self.live);
         planned
+    }
+
+    /// Writes down what is about to happen; returns which entries.
+    pub(super) fn write_ahead(&mut self, planned: &Planned) -> Vec<ObjectKey> {
+        let entries = before_apply(&self.inventory, &planned.plan, &self.desired);
+        let keys = entries.iter().map(|(key, _)| key.clone()).collect();
+        self.inventory.extend(entries);
+        keys
     }
 
     pub(super) fn execute(&mut self, plan: &Plan) -> Outcome {

@@ -8,7 +8,7 @@ use fyr_audit::{Actor, Entry, EntryKind, Intent, Recorded};
 use fyr_cluster::Cluster;
 use fyr_model::{Chain, ObjectKey};
 use fyr_plan::{
-    Desired, ErrorClass, Inventory, NextTry, Outcome, Plan, Planned, StepOutcome, Trigger, after,
+    Desired, ErrorClass, NextTry, Outcome, Plan, Planned, StepOutcome, Trigger, after,
     before_apply, next_try,
 };
 use fyr_store::{Deployment, OutcomeRecord};
@@ -78,14 +78,15 @@ impl ApplicationTask {
         let started_at = SystemTime::now();
         let entry = self.entry(EntryKind::Intent, &plan, &actor, &reason, steps_of(&plan));
         // Both have to be on disk before the first request; neither waits for the other.
-        let (inventory, rows) = self.ahead(desired, &plan);
+        let ahead = before_apply(&self.memory.inventory, &plan, desired);
+        let rows = ahead.iter().map(|(key, entry)| (key.clone(), Some(entry.clone()))).collect();
         let cluster_name = plan.cluster.clone();
         let (recorded, stored) = tokio::join!(
             self.context.audit.record(plan, entry),
             self.context.store.apply_inventory(&self.name, &cluster_name, rows)
         );
         if stored.is_ok() {
-            self.memory.inventory = inventory;
+            self.memory.inventory.extend(ahead);
         }
         let recorded = match (recorded, stored) {
             (Ok(recorded), Ok(())) => recorded,
@@ -143,18 +144,6 @@ impl ApplicationTask {
             finished_at: now,
             ..Operation::default()
         };
-    }
-
-    /// The inventory as it is once `plan` begins, and the rows of it that are to be stored first.
-    fn ahead(&self, desired: &Desired, plan: &Plan) -> (Inventory, Vec<fyr_store::Change>) {
-        let mut inventory = self.memory.inventory.clone();
-        let changed = before_apply(&mut inventory, plan, desired);
-        let rows = changed.into_iter().map(|key| {
-            let entry = inventory.get(&key).cloned();
-            (key, entry)
-        });
-        let rows = rows.collect();
-        (inventory, rows)
     }
 
     fn begin(&mut self, recorded: &Recorded<Plan>, actor: &Actor, started_at: SystemTime) {

@@ -146,8 +146,7 @@ impl ApplicationTask {
             claimed,
             exists: &exists,
         };
-        let differences = comparison.differences();
-        differences.values().any(|difference| matches!(difference, Difference::Unknown(_)))
+        comparison.rows().iter().any(|row| matches!(row.difference, Difference::Unknown(_)))
     }
 
     /// The objects it wants that belong to other applications.

@@ -33,7 +33,7 @@ impl ApplicationTask {
         };
         let keys: BTreeSet<ObjectKey> = self.memory.inventory.keys().cloned().collect();
         let kinds: BTreeSet<GroupKind> = keys.iter().map(ObjectKey::group_kind).collect();
-        self.context.clusters.use_kinds(&name, &self.name, kinds);
+        self.context.clusters.use_kinds(&name, &self.name, &kinds);
         cluster.set_interest(&self.name, &keys);
         self.delete(&cluster, &keys, cascade).await
     }

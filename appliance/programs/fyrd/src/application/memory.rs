@@ -11,6 +11,7 @@ use fyr_store::{ApplicationState, Applied, Pause, Pin};
 use super::build::Built;
 use super::command::SyncOrder;
 use super::report::Operation;
+use super::watched::Watched;
 
 /// The last sync to a desired state.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,6 +45,8 @@ pub(crate) struct Memory {
     pub(crate) attempt: Option<Attempt>,
     /// What it wants, from the last time it could be built.
     pub(crate) built: Option<Built>,
+    /// What its cluster is watched for.
+    pub(crate) watched: Option<Watched>,
     /// Failed heals.
     pub(crate) heal: HealBackoff,
     /// Objects that something else keeps changing back.

@@ -16,6 +16,7 @@ mod pass;
 mod preview;
 mod report;
 pub(crate) mod source;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,18 +6,19 @@ use std::time::{Duration, SystemTime};
 
 use fyr_cluster::{Cluster, Connectivity};
 use fyr_model::{
-    AppProject, Application, Blame, Chain, ClusterEntry, Fleet, FleetApplication, GroupKind,
-    ObjectKey, Unsupported,
+    AppProject, Application, Blame, Chain, ClusterEntry, Fleet, FleetApplication, ObjectKey,
+    Unsupported,
 };
 use fyr_plan::{
     AssessInput, Comparison, Condition, ConditionKind, KindState, LiveState, Outcome, Planned,
-    Policy, assess, interest, observe,
+    Policy, assess, observe,
 };
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::build::{BuildError, BuildKey, build};
 use super::source::{ResolveSourceError, resolve_sources};
+use super::watched::Watched;
 use super::{ApplicationTask, Next, Report};
 use crate::registry::Dependencies;
 
@@ -219,14 +220,19 @@ impl ApplicationTask {
     }
 
     /// Tells the cluster what to watch for this application.
-    fn interest(&self, scene: &Scene<'_>) -> BTreeSet<ObjectKey> {
-        let nothing = fyr_plan::Desired::default();
-        let desired = self.memory.built.as_ref().map_or(&nothing, |built| &built.desired);
-        let namespace = &scene.application.destination.namespace;
-        let keys = interest(desired, &self.memory.inventory, namespace);
-        let kinds: BTreeSet<GroupKind> = keys.iter().map(ObjectKey::group_kind).collect();
-        self.context.clusters.use_kinds(&scene.entry.name, &self.name, kinds);
+    fn interest(&mut self, scene: &Scene<'_>) -> Arc<BTreeSet<ObjectKey>> {
+        let desired = self.memory.built.as_ref().map(|built| &built.desired);
+        let (inventory, namespace) =
+            (&self.memory.inventory, scene.application.destination.namespace.as_str());
+        let known = self.memory.watched.take();
+        let watched = known
+            .filter(|watched| watched.is_of(desired, inventory, namespace))
+            .unwrap_or_else(|| Watched::new(desired, inventory, namespace));
+        // Said in every pass: the connection may be a new one.
+        self.context.clusters.use_kinds(&scene.entry.name, &self.name, watched.kinds());
+        let keys = watched.keys();
         scene.cluster.set_interest(&self.name, &keys);
+        self.memory.watched = Some(watched);
         keys
     }
 

@@ -75,16 +75,21 @@ impl Store {
         keys: &BTreeSet<ObjectKey>,
         seen_at: SystemTime,
     ) -> LiveState {
-        let mut state = LiveState { objects: BTreeMap::new(), kinds: BTreeMap::new(), seen_at };
         let tracked = self.tracked.get(application);
+        let mut objects = Vec::with_capacity(keys.len());
+        let mut kinds = BTreeMap::new();
+        let mut last: Option<&ObjectKey> = None;
         for key in keys.iter().chain(tracked.into_iter().flatten().map(|key| &**key)) {
             if let Some(live) = self.objects.get(key) {
-                state.objects.insert(key.clone(), LiveObject::clone(live));
+                objects.push((key.clone(), LiveObject::clone(live)));
             }
-            let kind = key.group_kind();
-            state.kinds.entry(kind).or_insert_with_key(|kind| self.kinds.state(kind));
+            // Both are sorted by kind.
+            if last.is_none_or(|last| last.group != key.group || last.kind != key.kind) {
+                kinds.entry(key.group_kind()).or_insert_with_key(|kind| self.kinds.state(kind));
+            }
+            last = Some(key);
         }
-        state
+        LiveState { objects: BTreeMap::from_iter(objects), kinds, seen_at }
     }
 
     pub(crate) fn get(&self, key: &ObjectKey) -> Option<&LiveObject> {
