@@ -55,4 +55,4 @@ pub use source::{
     BuildEnvironment, DirectoryOptions, KustomizeOptions, KustomizePatch, KustomizeReplicas,
     KustomizeSelector, Source, Tool,
 };
-pub use source_tree::{File, SourceTree, SourceTreeError, TreeLimits};
+pub use source_tree::{BlobId, File, SourceTree, SourceTreeError, TreeLimits};

@@ -38,9 +38,10 @@ impl Default for TreeLimits {
 pub enum File {
     /// A regular file and its content.
     Bytes(Arc<[u8]>),
-    /// A symbolic link: its target as written in Git. The tree's reader has proved that it does
-    /// not leave the repository; see [`SourceTree::insert_link`].
+    /// A symbolic link that stays in the repository: its target as written in Git.
     Link(String),
+    /// A symbolic link that leaves the repository: an error only for who needs it.
+    LinkOutside(String),
     /// A file over [`TreeLimits::file_bytes_max`]: an error only for who needs it.
     TooLarge {
         /// Its size.
@@ -48,6 +49,25 @@ pub enum File {
     },
     /// A submodule, which Fyr does not follow: an error only for who needs it.
     Submodule,
+}
+
+/// Git's id of a file's content: 20 or 32 bytes, zeros after the shorter.
+///
+/// It is what the reader of the repository says. Whoever trusts one tree's id in another tree has
+/// to compare the content.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct BlobId([u8; 32]);
+
+impl BlobId {
+    /// The id of these bytes; `None` unless there are 20 or 32.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let mut id = [0; 32];
+        match bytes.len() {
+            20 | 32 => id.get_mut(..bytes.len())?.copy_from_slice(bytes),
+            _ => return None,
+        }
+        Some(Self(id))
+    }
 }
 
 /// A path that cannot be in a source tree.
@@ -77,28 +97,29 @@ pub enum SourceTreeError {
     },
 }
 
-/// The files of one revision: immutable, bounded, no link leaves it.
+/// The files of one revision: immutable, bounded, no link followed out of it.
 ///
 /// Paths are relative to the root of the repository, with `/` between components, without `.` and
 /// `..`. Folders exist only through the files in them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SourceTree {
-    files: BTreeMap<String, File>,
+    entries: BTreeMap<String, Entry>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Entry {
+    file: File,
+    id: Option<BlobId>,
 }
 
 impl SourceTree {
     /// Links followed one after the other; Linux stops at 40 as well.
     pub const LINKS_MAX: usize = 40;
 
-    /// Adds a file, replacing one of the same path.
+    /// Adds a file, replacing one of the same path. A link that leaves the repository is kept as
+    /// what it is.
     pub fn insert(&mut self, path: &str, file: File) -> Result<(), SourceTreeError> {
-        match file {
-            File::Link(target) => self.insert_link(path, target),
-            file => {
-                self.files.insert(clean(path)?, file);
-                Ok(())
-            }
-        }
+        self.insert_entry(path, file, None)
     }
 
     /// Adds a file with content.
@@ -107,23 +128,46 @@ impl SourceTree {
         path: &str,
         bytes: impl Into<Arc<[u8]>>,
     ) -> Result<(), SourceTreeError> {
-        self.insert(path, File::Bytes(bytes.into()))
+        self.insert_entry(path, File::Bytes(bytes.into()), None)
     }
 
-    /// Adds a symbolic link, which may not leave the repository.
-    pub fn insert_link(&mut self, path: &str, target: String) -> Result<(), SourceTreeError> {
+    /// Adds a file with content whose id is known.
+    pub fn insert_blob(
+        &mut self,
+        path: &str,
+        bytes: impl Into<Arc<[u8]>>,
+        id: BlobId,
+    ) -> Result<(), SourceTreeError> {
+        self.insert_entry(path, File::Bytes(bytes.into()), Some(id))
+    }
+
+    fn insert_entry(
+        &mut self,
+        path: &str,
+        file: File,
+        id: Option<BlobId>,
+    ) -> Result<(), SourceTreeError> {
         let path = clean(path)?;
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        if target.starts_with('/') || join(folder, &target).is_none() {
-            return Err(SourceTreeError::LinkLeaves { path, target });
-        }
-        self.files.insert(path, File::Link(target));
+        let file = match file {
+            File::Link(target) | File::LinkOutside(target) => {
+                let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                let leaves = target.starts_with('/') || join(folder, &target).is_none();
+                if leaves { File::LinkOutside(target) } else { File::Link(target) }
+            }
+            file => file,
+        };
+        self.entries.insert(path, Entry { file, id });
         Ok(())
     }
 
     /// The entry at exactly this path, links not followed.
     pub fn get(&self, path: &str) -> Option<&File> {
-        self.files.get(path)
+        self.entries.get(path).map(|entry| &entry.file)
+    }
+
+    /// The id of the content of the file at exactly this path, if the reader told it.
+    pub fn id(&self, path: &str) -> Option<BlobId> {
+        self.entries.get(path)?.id
     }
 
     /// Follows every link on the way to `path`; the answer need not exist.
@@ -134,9 +178,16 @@ impl SourceTree {
         while let Some(component) = rest.pop() {
             let bad = || SourceTreeError::BadPath { path: path.to_owned() };
             let next = join(&done, &component).ok_or_else(bad)?;
-            let Some(File::Link(target)) = self.files.get(&next) else {
-                done = next;
-                continue;
+            let target = match self.get(&next) {
+                Some(File::Link(target)) => target,
+                Some(File::LinkOutside(target)) => {
+                    let target = target.clone();
+                    return Err(SourceTreeError::LinkLeaves { path: next, target });
+                }
+                _ => {
+                    done = next;
+                    continue;
+                }
             };
             links += 1;
             if links > Self::LINKS_MAX {
@@ -156,27 +207,27 @@ impl SourceTree {
     /// Everything below a folder, in path order; `""` is the root.
     pub fn under<'a>(&'a self, folder: &str) -> impl Iterator<Item = (&'a str, &'a File)> {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        self.files
+        self.entries
             .range(prefix.clone()..)
             .take_while(move |(path, _)| path.starts_with(&prefix))
-            .map(|(path, file)| (path.as_str(), file))
+            .map(|(path, entry)| (path.as_str(), &entry.file))
     }
 
     /// Number of entries.
     pub fn len(&self) -> usize {
-        self.files.len()
+        self.entries.len()
     }
 
     /// Whether there is no entry at all.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.entries.is_empty()
     }
 
     /// Bytes of content held.
     pub fn bytes(&self) -> u64 {
-        let sizes = self.files.values().map(|file| match file {
+        let sizes = self.entries.values().map(|entry| match &entry.file {
             File::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            File::Link(_) | File::TooLarge { .. } | File::Submodule => 0,
+            File::Link(_) | File::LinkOutside(_) | File::TooLarge { .. } | File::Submodule => 0,
         });
         sizes.sum()
     }
@@ -207,7 +258,7 @@ impl fmt::Display for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "a file of {} bytes", bytes.len()),
-            Self::Link(target) => write!(f, "a link to {target}"),
+            Self::Link(target) | Self::LinkOutside(target) => write!(f, "a link to {target}"),
             Self::TooLarge { bytes } => write!(f, "a file of {bytes} bytes, over the limit"),
             Self::Submodule => f.write_str("a submodule"),
         }
@@ -228,22 +279,34 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_leaves_the_repository_is_an_error() {
+    fn a_link_that_leaves_the_repository_is_an_error_only_for_who_follows_it() {
         let mut tree = SourceTree::default();
+        tree.insert_bytes("a/file", *b"").unwrap();
         for target in ["/etc/passwd", "../../x", "../b/../../x"] {
-            let error = tree.insert_link("a/link", target.to_owned()).unwrap_err();
-            assert!(matches!(error, SourceTreeError::LinkLeaves { .. }), "{target}");
+            tree.insert("a/link", File::Link(target.to_owned())).unwrap();
+            for path in ["a/link", "a/link/below"] {
+                let error = tree.resolve(path).unwrap_err();
+                assert!(matches!(error, SourceTreeError::LinkLeaves { .. }), "{target}");
+            }
         }
-        tree.insert_link("a/link", "../b".to_owned()).unwrap();
+        assert_eq!(tree.resolve("a/file").unwrap(), "a/file");
+        tree.insert("a/link", File::Link("../b".to_owned())).unwrap();
+        assert_eq!(tree.resolve("a/link").unwrap(), "b");
+    }
+
+    #[test]
+    fn an_id_has_the_length_of_a_digest_of_git() {
+        assert!(BlobId::new(&[1; 20]).is_some() && BlobId::new(&[1; 32]).is_some());
+        assert!(BlobId::new(&[1; 21]).is_none() && BlobId::new(&[]).is_none());
     }
 
     #[test]
     fn links_of_folders_and_files_are_followed_and_loops_end() {
         let mut tree = SourceTree::default();
         tree.insert_bytes("base/a.yaml", *b"a").unwrap();
-        tree.insert_link("env/base", "../base".to_owned()).unwrap();
-        tree.insert_link("x", "y".to_owned()).unwrap();
-        tree.insert_link("y", "x".to_owned()).unwrap();
+        tree.insert("env/base", File::Link("../base".to_owned())).unwrap();
+        tree.insert("x", File::Link("y".to_owned())).unwrap();
+        tree.insert("y", File::Link("x".to_owned())).unwrap();
         assert_eq!(tree.resolve("env/base/a.yaml").unwrap(), "base/a.yaml");
         assert!(matches!(tree.resolve("x"), Err(SourceTreeError::LinkLoop { .. })));
     }

@@ -73,7 +73,9 @@ impl<'t> Reader<'t> {
             Some(File::Bytes(bytes)) => Ok(Arc::clone(bytes)),
             Some(File::TooLarge { bytes }) => Err(RenderError::TooLarge { path, bytes: *bytes }),
             Some(File::Submodule) => Err(RenderError::Submodule { path }),
-            Some(File::Link(_)) | None => Err(RenderError::Missing { file: file.to_owned(), path }),
+            Some(File::Link(_) | File::LinkOutside(_)) | None => {
+                Err(RenderError::Missing { file: file.to_owned(), path })
+            }
         }
     }
 

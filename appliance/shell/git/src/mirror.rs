@@ -25,7 +25,7 @@ use crate::remote::{Credentials, Remote};
 use crate::resolve::SHORT_ID_DIGITS_MIN;
 use crate::wire::{
     Connection, Login, Operation, PATH_BYTES_MAX, ReadScope, Reply, Request, SharedSsh, SshFiles,
-    TAG_FILE, TAG_LINK, TAG_SUBMODULE, TAG_TOO_LARGE, split_entry,
+    TAG_FILE, TAG_LINK, TAG_SUBMODULE, TAG_TOO_LARGE, split_entry, split_file,
 };
 
 /// Packs beyond which [`Fetched::wants_maintenance`]. Reading is three times slower at a thousand;
@@ -194,9 +194,9 @@ impl Mirror {
         let mut refused: Option<SourceTreeError> = None;
         let mut bytes_left = limits.bytes_max;
         let mut take = |tag: u8, payload: &[u8]| {
-            let Some((path, file)) = entry(tag, payload) else { return false };
+            let Some((path, content)) = split_entry(payload) else { return false };
+            let Some(inserted) = insert(&mut tree, path, tag, content) else { return false };
             // The worker goes on; of several files that are refused the first is reported.
-            let inserted = tree.insert(path, file);
             refused = refused.take().or(inserted.err());
             // The worker keeps the limits; this is for one that something took over.
             let length = u64::try_from(payload.len()).unwrap_or(u64::MAX);
@@ -374,8 +374,8 @@ impl Mirror {
     }
 }
 
-/// Bytes of an entry frame beside the file's content.
-const ENTRY_BYTES_EXTRA: u64 = 2 + 4096;
+/// Bytes of an entry frame beside the file's content: the path with its length, the id with its.
+const ENTRY_BYTES_EXTRA: u64 = 2 + 4096 + 1 + 32;
 const _: () = assert!(PATH_BYTES_MAX == 4096, "the line above has the same number");
 
 struct CallFiles {
@@ -383,16 +383,24 @@ struct CallFiles {
     _folder: Option<CallFolder>,
 }
 
-fn entry(tag: u8, payload: &[u8]) -> Option<(&str, File)> {
-    let (path, content) = split_entry(payload)?;
+/// Adds what an entry frame holds; `None` if it makes no sense.
+fn insert(
+    tree: &mut SourceTree,
+    path: &str,
+    tag: u8,
+    content: &[u8],
+) -> Option<Result<(), SourceTreeError>> {
     let file = match tag {
-        TAG_FILE => File::Bytes(content.into()),
+        TAG_FILE => {
+            let (id, bytes) = split_file(content)?;
+            return Some(tree.insert_blob(path, bytes, id));
+        }
         TAG_LINK => File::Link(String::from_utf8(content.to_vec()).ok()?),
         TAG_TOO_LARGE => File::TooLarge { bytes: u64::from_be_bytes(content.try_into().ok()?) },
         TAG_SUBMODULE => File::Submodule,
         _ => return None,
     };
-    Some((path, file))
+    Some(tree.insert(path, file))
 }
 
 /// What a worker is told about a connection, and the secrets that go with it.

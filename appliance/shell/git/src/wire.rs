@@ -8,7 +8,7 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use fyr_model::{CommitId, Revision, TreeLimits};
+use fyr_model::{BlobId, CommitId, Revision, TreeLimits};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
@@ -261,11 +261,22 @@ pub(crate) fn write_entry(
     out: &mut impl Write,
     tag: u8,
     path: &str,
-    payload: &[u8],
+    payload: &[&[u8]],
 ) -> io::Result<()> {
     let length = u16::try_from(path.len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a path over 64 KiB"))?;
-    write_frame(out, tag, &[&length.to_be_bytes(), path.as_bytes(), payload])
+    let length = length.to_be_bytes();
+    let mut parts: Vec<&[u8]> = vec![&length, path.as_bytes()];
+    parts.extend(payload);
+    write_frame(out, tag, &parts)
+}
+
+/// Splits what an entry frame of [`TAG_FILE`] holds beside its path: one byte with the length of
+/// the file's id, the id, the content.
+pub(crate) fn split_file(payload: &[u8]) -> Option<(BlobId, &[u8])> {
+    let (length, rest) = payload.split_first()?;
+    let (id, content) = rest.split_at_checked(usize::from(*length))?;
+    Some((BlobId::new(id)?, content))
 }
 
 /// Splits the payload of an entry frame into path and content.
@@ -305,12 +316,21 @@ mod tests {
     #[test]
     fn a_frame_survives_the_wire_and_a_cut_one_is_an_error() {
         let mut bytes = Vec::new();
-        write_entry(&mut bytes, TAG_FILE, "a/b.yaml", b"content").unwrap();
+        write_entry(&mut bytes, TAG_FILE, "a/b.yaml", &[b"con", b"tent"]).unwrap();
         let (tag, payload) = read_frame(&mut bytes.as_slice(), 100).unwrap();
         assert_eq!(tag, TAG_FILE);
         assert_eq!(split_entry(&payload), Some(("a/b.yaml", b"content".as_slice())));
         assert!(read_frame(&mut &bytes[..bytes.len() - 1], 100).is_err());
         assert!(read_frame(&mut bytes.as_slice(), 5).is_err());
+    }
+
+    #[test]
+    fn a_file_shorter_than_its_id_is_no_file() {
+        let payload = [&[20][..], &[7; 20], b"content"].concat();
+        let (id, content) = split_file(&payload).unwrap();
+        assert_eq!((Some(id), content), (BlobId::new(&[7; 20]), b"content".as_slice()));
+        assert_eq!(split_file(&payload[..20]), None);
+        assert_eq!(split_file(&[0]), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use fyr_model::SourceTree;
+use fyr_model::{File, SourceTree};
 
 use super::*;
 
@@ -97,8 +97,8 @@ fn json_holds_exactly_one_object_and_jsonnet_is_an_error() {
 #[test]
 fn links_to_files_are_read_and_links_to_folders_are_not() {
     let mut tree = tree(&[("base/a.yaml", &named("a")), ("app/b.yaml", &named("b"))]);
-    tree.insert_link("app/a.yaml", "../base/a.yaml".to_owned()).unwrap();
-    tree.insert_link("app/folder.yaml", "../base".to_owned()).unwrap();
+    tree.insert("app/a.yaml", File::Link("../base/a.yaml".to_owned())).unwrap();
+    tree.insert("app/folder.yaml", File::Link("../base".to_owned())).unwrap();
     let recurse = DirectoryOptions { recurse: true, ..Default::default() };
     assert_eq!(names(&tree, &recurse), ["a", "b"]);
 }

@@ -149,15 +149,21 @@ impl<W: Write> Walk<'_, W> {
         }
         let size = header(self.repository, id)?.size();
         if size > self.limits.file_bytes_max {
-            return self.entry(TAG_TOO_LARGE, path, &size.to_be_bytes());
+            return self.entry(TAG_TOO_LARGE, path, &[&size.to_be_bytes()]);
         }
         self.bytes = self.bytes.saturating_add(size);
         over("bytes in all files", self.bytes, self.limits.bytes_max)?;
         let data = verified(self.repository, id, Kind::Blob, self.limits.file_bytes_max)?;
-        self.entry(if mode.is_link() { TAG_LINK } else { TAG_FILE }, path, &data)
+        if mode.is_link() {
+            return self.entry(TAG_LINK, path, &[&data]);
+        }
+        let id = id.as_slice();
+        // SHA-1 and SHA-256 are all there are.
+        let length = u8::try_from(id.len()).unwrap_or(u8::MAX);
+        self.entry(TAG_FILE, path, &[&[length], id, &data])
     }
 
-    fn entry(&mut self, tag: u8, path: &str, payload: &[u8]) -> Result<(), Failure> {
+    fn entry(&mut self, tag: u8, path: &str, payload: &[&[u8]]) -> Result<(), Failure> {
         wire::write_entry(self.out, tag, path, payload)
             .map_err(|error: io::Error| Failure::new(FailureKind::Internal, error))
     }

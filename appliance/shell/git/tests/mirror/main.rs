@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         reading: [
             a_tree_is_read_with_links_and_submodules_and_without_what_is_too_large,
             a_scope_reads_only_what_is_in_it,
-            a_link_that_leaves_the_repository_fails_the_reading,
+            a_link_that_leaves_the_repository_spoils_nothing_but_itself,
             limits_on_files_bytes_and_depth_hold,
             names_that_no_file_may_have_are_refused,
             a_tree_that_multiplies_itself_ends_at_the_limit,
