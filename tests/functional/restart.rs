@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fyr_test_cluster::wait_until;
+use fyr_test_cluster::{Proxy, wait_until};
 use fyr_tests::{
     Application, World, config_map, exists, object, object_gone, own_cluster, shared_kube, tracked,
     value_until, writes_since,
@@ -184,4 +184,44 @@ async fn a_cluster_that_is_frozen_holds_up_neither_the_start_nor_the_end_of_the_
     }
     frozen.thaw();
     world.synced_at("restart-frozen", &world.infra.head().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_somebody_asked_for_is_finished_by_the_next_start() {
+    let cluster = own_cluster().await;
+    let kube = cluster.kube();
+    let proxy = Proxy::start(cluster.address()).unwrap();
+    // A round trip of 200 ms, so that 40 objects take a second and there is a middle.
+    proxy.set_delay(Duration::from_millis(100));
+    let mut world = World::behind(&cluster, &proxy).await;
+    let name = "restart-ordered";
+    for index in 0..40 {
+        let map = config_map(&format!("c{index:02}"), "1");
+        world.infra.write(&format!("app/c{index:02}.yaml"), map).unwrap();
+    }
+    world.seed([]);
+    world.register(&world.application(name, "app").manual()).await;
+    world.out_of_sync(name).await;
+    world.fyr(["app", "sync", name, "--yes", "--async", "--reason", "the first release"]).await;
+    wait_until(Duration::from_secs(30), "the first objects", async || {
+        !tracked(kube).await.is_empty()
+    })
+    .await;
+    world.daemons.kill_fyrd();
+    assert!(tracked(kube).await.len() < 40, "it was killed in the middle");
+    world.daemons.start_fyrd();
+    world.daemons.answering().await;
+    world.synced(name).await;
+    assert_eq!(tracked(kube).await.len(), 40);
+
+    // It is done now: the next start leaves a new difference alone.
+    world.infra.write("app/c00.yaml", config_map("c00", "2")).unwrap();
+    world.publish(name, "Change one").await;
+    world.out_of_sync(name).await;
+    world.daemons.kill_fyrd();
+    world.daemons.start_fyrd();
+    world.daemons.answering().await;
+    let app = world.out_of_sync(name).await;
+    assert_ne!(app["operation"]["phase"], "Running", "{app:#}");
+    assert_eq!(tracked(kube).await.get("c00").map(String::as_str), Some("1"));
 }

@@ -172,12 +172,22 @@ impl SourceTree {
 
     /// Follows every link on the way to `path`; the answer need not exist.
     pub fn resolve(&self, path: &str) -> Result<String, SourceTreeError> {
+        self.resolve_seen(path, &mut |_| {})
+    }
+
+    /// As [`SourceTree::resolve`]; calls `seen` with every path that is looked at.
+    pub fn resolve_seen(
+        &self,
+        path: &str,
+        seen: &mut dyn FnMut(&str),
+    ) -> Result<String, SourceTreeError> {
         let mut rest: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
         let mut done = String::new();
         let mut links = 0;
         while let Some(component) = rest.pop() {
             let bad = || SourceTreeError::BadPath { path: path.to_owned() };
             let next = join(&done, &component).ok_or_else(bad)?;
+            seen(&next);
             let target = match self.get(&next) {
                 Some(File::Link(target)) => target,
                 Some(File::LinkOutside(target)) => {

@@ -41,8 +41,8 @@ pub(crate) fn read(
             return Err(RenderError::Unsupported { file: path, field });
         }
         let target = reader.resolve(&path)?;
-        if matches!(reader.tree().get(&path), Some(File::Link(_)))
-            && reader.tree().is_folder(&target)
+        if matches!(reader.files().get(&path), Some(File::Link(_)))
+            && reader.files().is_folder(&target)
         {
             continue;
         }
@@ -96,11 +96,10 @@ fn chosen(
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         matches!(extension, "yaml" | "yml" | "json" | "jsonnet")
             && !name.starts_with(OVERRIDE_FILE_START)
-            && (options.recurse || !relative.contains('/'))
             && !exclude.as_ref().is_some_and(|exclude| exclude.matches(relative))
             && include.as_ref().is_none_or(|include| include.matches(relative))
     };
-    let paths = reader.tree().under(folder).map(|(path, _)| path);
+    let paths = reader.files().list(folder, options.recurse).into_iter();
     Ok(paths.filter(|path| wanted(path)).map(str::to_owned).collect())
 }
 

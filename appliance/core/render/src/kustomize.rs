@@ -255,7 +255,7 @@ impl Build<'_, '_> {
         path: &str,
         place: &str,
     ) -> Result<(String, Kustomization), RenderError> {
-        if !self.reader.tree().is_folder(place) {
+        if !self.reader.files().is_folder(place) {
             let (file, path) = (file.to_owned(), path.to_owned());
             return Err(RenderError::Missing { file, path });
         }

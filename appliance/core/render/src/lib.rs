@@ -8,6 +8,7 @@
 mod build;
 mod directory;
 mod error;
+mod facts;
 mod kustomize;
 mod overrides;
 mod reader;
@@ -19,6 +20,7 @@ use fyr_model::{BuildEnvironment, Digest, DirectoryOptions, Hasher, Object, Sour
 
 pub use self::build::build;
 pub use self::error::RenderError;
+pub use self::facts::Facts;
 pub use self::yaml::YamlError;
 use crate::reader::Reader;
 
@@ -48,6 +50,8 @@ pub struct Rendered {
     pub warnings: Vec<Warning>,
     /// What the folder turned out to be.
     pub kind: SourceKind,
+    /// What was looked at: while it holds, the same request renders alike.
+    pub facts: Facts,
 }
 
 /// What renders a folder.
@@ -97,7 +101,7 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     };
     let kind = if is_kustomize { SourceKind::Kustomize } else { SourceKind::Directory };
     let digest = digest(&objects);
-    Ok(Rendered { objects, digest, warnings, kind })
+    Ok(Rendered { objects, digest, warnings, kind, facts: reader.into_facts() })
 }
 
 fn digest(objects: &[Object]) -> Digest {

@@ -102,6 +102,9 @@ pub(crate) fn apply(
     folder: &str,
     file: &str,
 ) -> Result<(), RenderError> {
+    if uses_variables(options) {
+        reader.files().use_environment(environment);
+    }
     let applying = Applying { options, environment, file };
     let set = |target: &mut String, value: &Option<String>| {
         if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
@@ -126,10 +129,16 @@ pub(crate) fn apply(
     Ok(())
 }
 
+/// Whether there may be a variable in what is expanded.
+fn uses_variables(options: &KustomizeOptions) -> bool {
+    let labels = options.common_labels.values().chain(options.common_annotations.values());
+    options.images.iter().chain(labels).any(|text| text.contains('$'))
+}
+
 /// Whether a component's folder is there.
 fn exists(reader: &Reader<'_>, folder: &str, component: &str) -> Result<bool, RenderError> {
     let Some(path) = join(folder, component) else { return Ok(false) };
-    Ok(reader.tree().is_folder(&reader.resolve(&path)?))
+    Ok(reader.files().is_folder(&reader.resolve(&path)?))
 }
 
 fn to_patch(patch: &KustomizePatch) -> Patch {

@@ -7,27 +7,33 @@ use fyr_model::{File, SourceTree};
 use serde_json::Value;
 
 use crate::RenderError;
+use crate::facts::{Facts, Files};
 use crate::yaml::{self, Budget, Dialect, Document};
 
 /// A source tree with the budget of one render.
 #[derive(Debug)]
 pub(crate) struct Reader<'t> {
-    tree: &'t SourceTree,
+    files: Files<'t>,
     pub(crate) budget: Budget,
 }
 
 impl<'t> Reader<'t> {
     pub(crate) fn new(tree: &'t SourceTree) -> Self {
-        Self { tree, budget: Budget::default() }
+        Self { files: Files::new(tree), budget: Budget::default() }
     }
 
-    pub(crate) fn tree(&self) -> &'t SourceTree {
-        self.tree
+    pub(crate) fn files(&self) -> &Files<'t> {
+        &self.files
+    }
+
+    /// What was looked at.
+    pub(crate) fn into_facts(self) -> Facts {
+        self.files.into_facts()
     }
 
     /// The path behind all links of a clean `path`.
     pub(crate) fn resolve(&self, path: &str) -> Result<String, RenderError> {
-        self.tree
+        self.files
             .resolve(path)
             .map_err(|source| RenderError::Link { path: path.to_owned(), source })
     }
@@ -37,7 +43,7 @@ impl<'t> Reader<'t> {
         let missing = || RenderError::NoFolder { path: path.to_owned() };
         let clean = join("", path).ok_or_else(missing)?;
         let folder = self.resolve(&clean)?;
-        if self.tree.is_folder(&folder) { Ok(folder) } else { Err(missing()) }
+        if self.files.is_folder(&folder) { Ok(folder) } else { Err(missing()) }
     }
 
     /// Where the file that `path` names in `file` of the resolved `folder` is: as kustomize has it,
@@ -63,13 +69,13 @@ impl<'t> Reader<'t> {
 
     /// Whether there is something to read at the resolved path.
     pub(crate) fn is_file(&self, path: &str) -> bool {
-        self.tree.get(path).is_some_and(|file| !matches!(file, File::Submodule))
+        self.files.get(path).is_some_and(|file| !matches!(file, File::Submodule))
     }
 
     /// The content of the file at the resolved `path`; `file` is who names it.
     pub(crate) fn bytes(&self, path: &str, file: &str) -> Result<Arc<[u8]>, RenderError> {
         let path = path.to_owned();
-        match self.tree.get(&path) {
+        match self.files.get(&path) {
             Some(File::Bytes(bytes)) => Ok(Arc::clone(bytes)),
             Some(File::TooLarge { bytes }) => Err(RenderError::TooLarge { path, bytes: *bytes }),
             Some(File::Submodule) => Err(RenderError::Submodule { path }),

@@ -1,11 +1,12 @@
 //! How an application stands, as far as a restart must not lose it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use fyr_audit::Actor;
-use fyr_model::{Cascade, CommitId, Digest};
+use fyr_model::{Cascade, CommitId, Digest, ObjectKey};
 use rusqlite::{Connection, Row, named_params};
+use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, maybe, set};
 
@@ -21,10 +22,8 @@ pub struct ApplicationState {
     /// How its objects go when it leaves the fleet, whose manifest is gone by then; `None` if they
     /// stay.
     pub cascade: Option<Cascade>,
-    /// What is being done, or was done last.
-    pub operation: Option<Operation>,
-    /// Set after a heal.
-    pub heal: Option<Heal>,
+    /// Set while a sync that somebody asked for is not done.
+    pub order: Option<Order>,
 }
 
 /// What was last applied completely.
@@ -64,58 +63,41 @@ pub struct Pin {
     pub at: SystemTime,
 }
 
-/// How far an operation is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Phase {
-    /// Steps are being carried out, or were when the daemon ended.
-    Running,
-    /// All steps were done.
-    Succeeded,
-    /// Some steps failed.
-    Failed,
-    /// Somebody ended it.
-    Terminated,
-}
-
-/// What is being done, or was done last.
+/// A sync that somebody asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Operation {
-    /// How far it is.
-    pub phase: Phase,
-    /// What people read.
-    pub message: String,
-    /// Who asked for it.
+pub struct Order {
+    /// Who asked.
     pub actor: Actor,
-    /// The commits it leads to, one a source.
-    pub revisions: Vec<CommitId>,
-    /// When it began.
-    pub started_at: SystemTime,
-    /// When it ended.
-    pub finished_at: Option<SystemTime>,
-    /// Failed tries before this one, in a row.
-    pub retries: u32,
+    /// Why.
+    pub reason: String,
+    /// What exactly.
+    pub terms: OrderTerms,
+    /// When it was taken on.
+    pub at: SystemTime,
 }
 
-/// The last heal.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Heal {
-    /// Heals that failed in a row, including this one.
-    pub failures: u32,
-    /// When it ended.
-    pub ended_at: SystemTime,
+/// What exactly a sync is to do.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct OrderTerms {
+    /// Delete what Git no longer has.
+    pub prune: bool,
+    /// Whoever asked saw what is deleted.
+    pub confirmed: bool,
+    /// Recreate objects whose fields cannot be changed.
+    pub force: bool,
+    /// Only these objects; `None` for all.
+    pub selected: Option<BTreeSet<ObjectKey>>,
+    /// These commits, one a source, instead of what `targetRevision` means.
+    pub commits: Option<Vec<CommitId>>,
 }
 
 const STORE: &str = "
     INSERT OR REPLACE INTO application (name, applied_revisions, applied_digest, applied_at,
         pause_by, pause_reason, pause_at, pin_revisions, pin_history_id, pin_by, pin_reason,
-        pin_at, cascade, operation_phase, operation_message, operation_actor, operation_revisions,
-        operation_started_at, operation_finished_at, operation_retries, heal_failures,
-        heal_ended_at)
+        pin_at, cascade, order_by, order_reason, order_terms, order_at)
     VALUES (:name, :applied_revisions, :applied_digest, :applied_at, :pause_by, :pause_reason,
         :pause_at, :pin_revisions, :pin_history_id, :pin_by, :pin_reason, :pin_at,
-        :cascade, :operation_phase, :operation_message, :operation_actor, :operation_revisions,
-        :operation_started_at, :operation_finished_at, :operation_retries, :heal_failures,
-        :heal_ended_at)";
+        :cascade, :order_by, :order_reason, :order_terms, :order_at)";
 
 /// Stores the whole state of an application.
 pub(crate) fn store(
@@ -123,9 +105,9 @@ pub(crate) fn store(
     name: &str,
     state: &ApplicationState,
 ) -> rusqlite::Result<()> {
-    let ApplicationState { applied, pause, pin, cascade, operation, heal } = state;
+    let ApplicationState { applied, pause, pin, cascade, order } = state;
     let (applied, pause, pin) = (applied.as_ref(), pause.as_ref(), pin.as_ref());
-    let operation = operation.as_ref();
+    let order = order.as_ref();
     let stored = connection.prepare_cached(STORE)?.execute(named_params! {
         ":name": name,
         ":applied_revisions": applied.map(|applied| Column(applied.revisions.as_slice())),
@@ -140,15 +122,10 @@ pub(crate) fn store(
         ":pin_reason": pin.map(|pin| &pin.reason),
         ":pin_at": pin.map(|pin| Column(pin.at)),
         ":cascade": cascade.map(Column),
-        ":operation_phase": operation.map(|operation| Column(operation.phase)),
-        ":operation_message": operation.map(|operation| &operation.message),
-        ":operation_actor": operation.map(|operation| Column(&operation.actor)),
-        ":operation_revisions": operation.map(|operation| Column(operation.revisions.as_slice())),
-        ":operation_started_at": operation.map(|operation| Column(operation.started_at)),
-        ":operation_finished_at": operation.and_then(|operation| operation.finished_at).map(Column),
-        ":operation_retries": operation.map(|operation| operation.retries),
-        ":heal_failures": heal.map(|heal| heal.failures),
-        ":heal_ended_at": heal.map(|heal| Column(heal.ended_at)),
+        ":order_by": order.map(|order| Column(&order.actor)),
+        ":order_reason": order.map(|order| &order.reason),
+        ":order_terms": order.map(|order| Column(&order.terms)),
+        ":order_at": order.map(|order| Column(order.at)),
     });
     stored.map(drop)
 }
@@ -193,19 +170,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ApplicationState> {
             })
         })?,
         cascade: maybe(row, "cascade")?,
-        operation: part(row, "operation_started_at", |started_at| {
-            Ok(Operation {
-                phase: set(row, "operation_phase")?,
-                message: row.get("operation_message")?,
-                actor: set(row, "operation_actor")?,
-                revisions: set(row, "operation_revisions")?,
-                started_at,
-                finished_at: maybe(row, "operation_finished_at")?,
-                retries: row.get("operation_retries")?,
+        order: part(row, "order_at", |at| {
+            Ok(Order {
+                actor: set(row, "order_by")?,
+                reason: row.get("order_reason")?,
+                terms: set(row, "order_terms")?,
+                at,
             })
-        })?,
-        heal: part(row, "heal_ended_at", |ended_at| {
-            Ok(Heal { failures: row.get("heal_failures")?, ended_at })
         })?,
     })
 }

@@ -8,7 +8,7 @@ use fyr_plan::{EntryState, Permission};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Row, RowIndex, ToSql};
 
-use crate::Phase;
+use crate::{OrderTerms, Phase};
 
 /// A value on its way into or out of a column.
 #[derive(Debug)]
@@ -132,6 +132,22 @@ impl FromSql for Column<Actor> {
     }
 }
 
+/// JSON, because the names of objects may hold any separator.
+impl ToSql for Column<&OrderTerms> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let json = serde_json::to_string(self.0);
+        let json = json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(json.into())
+    }
+}
+
+impl FromSql for Column<OrderTerms> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let terms = serde_json::from_str(value.as_str()?);
+        terms.map(Self).map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
+}
+
 /// Stores an enum by one word a case.
 macro_rules! words {
     ($type:ident, $what:literal, $($case:ident = $word:literal),+) => {
@@ -158,14 +174,7 @@ macro_rules! words {
 words!(Cascade, "a cascade", Foreground = "foreground", Background = "background");
 words!(EntryState, "a state", Intent = "intent", Applied = "applied", Deleting = "deleting");
 words!(Permission, "a permission", Always = "always", Confirm = "confirm", Never = "never");
-words!(
-    Phase,
-    "a phase",
-    Running = "running",
-    Succeeded = "succeeded",
-    Failed = "failed",
-    Terminated = "terminated"
-);
+words!(Phase, "a phase", Succeeded = "succeeded", Failed = "failed");
 
 #[cfg(test)]
 mod tests {

@@ -6,12 +6,20 @@ use fyr_audit::Actor;
 use fyr_model::{CommitId, Digest};
 use rusqlite::{Connection, Row};
 
-use crate::Phase;
 use crate::column::{Column, set};
 
 /// Deployments kept of each application; the oldest go first. A busy one deploys ten times a day,
 /// so this is months; the audit log keeps everything.
 const DEPLOYMENTS_MAX: u64 = 1000;
+
+/// How a deployment ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// All steps were done.
+    Succeeded,
+    /// Some steps failed.
+    Failed,
+}
 
 /// One deployment of an application.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -13,8 +13,8 @@ mod inventory;
 pub mod sqlite;
 mod store;
 
-pub use application::{ApplicationState, Applied, Heal, Operation, Pause, Phase, Pin};
+pub use application::{ApplicationState, Applied, Order, OrderTerms, Pause, Pin};
 pub use facts::{ClusterFacts, MirrorFacts};
-pub use history::{Deployed, Deployment};
+pub use history::{Deployed, Deployment, Phase};
 pub use inventory::{Change, Claimed};
 pub use store::{OutcomeRecord, Snapshot, Store, StoreError};

@@ -14,15 +14,10 @@ CREATE TABLE application (
     pin_reason            TEXT,
     pin_at                INTEGER,
     cascade               TEXT CHECK (cascade IN ('foreground', 'background')),
-    operation_phase       TEXT,
-    operation_message     TEXT,
-    operation_actor       TEXT,
-    operation_revisions   TEXT,
-    operation_started_at  INTEGER,
-    operation_finished_at INTEGER,
-    operation_retries     INTEGER,
-    heal_failures         INTEGER,
-    heal_ended_at         INTEGER
+    order_by              TEXT,
+    order_reason          TEXT,
+    order_terms           TEXT,
+    order_at              INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- What applications have put on clusters. The key makes an object belong to one application.

@@ -9,7 +9,7 @@ use fyr_model::api::{
 };
 use fyr_model::{Application, CommitId, Digest, Source};
 use fyr_plan::{Action, ApplyReason, Planned};
-use fyr_store::{Deployed, Pin};
+use fyr_store::{Deployed, OrderTerms, Pin};
 use fyr_web::{Actor, Answer};
 use tokio::sync::oneshot;
 
@@ -17,7 +17,7 @@ use super::Api;
 use super::views::timestamp;
 use crate::application;
 use crate::application::source::resolve_one;
-use crate::application::{Command, CommandError, SyncOrder, Verb};
+use crate::application::{Command, CommandError, Verb};
 use crate::repository::Repository;
 
 /// Longest wait for an application's task to take a request: it may be applying.
@@ -101,18 +101,17 @@ impl Api {
             None => None,
         };
         let selected: BTreeSet<_> = request.resources.into_iter().map(Into::into).collect();
-        let order = SyncOrder {
+        let terms = OrderTerms {
             prune: request.prune,
             // Whoever names the plan has seen it.
             confirmed: request.plan.is_some(),
             force: request.recreate,
             selected: Some(selected).filter(|selected| !selected.is_empty()),
             commits,
-            dry_run: request.dry_run,
-            expected: digest(request.plan.as_deref())?,
-            ..SyncOrder::default()
         };
-        let answer = self.ask(actor, name, &request.reason, Verb::Sync(order)).await?;
+        let (dry_run, expected) = (request.dry_run, digest(request.plan.as_deref())?);
+        let verb = Verb::Sync { terms, dry_run, expected };
+        let answer = self.ask(actor, name, &request.reason, verb).await?;
         Ok(sync_answer(answer))
     }
 
@@ -318,9 +317,8 @@ fn history_entry(deployed: Deployed) -> HistoryEntry {
         started_at: None,
         finished_at: timestamp(deployment.deployed_at),
         result: match deployment.phase {
-            fyr_store::Phase::Running => HistoryResult::Running,
             fyr_store::Phase::Succeeded => HistoryResult::Succeeded,
-            fyr_store::Phase::Failed | fyr_store::Phase::Terminated => HistoryResult::Failed,
+            fyr_store::Phase::Failed => HistoryResult::Failed,
         },
         message: String::new(),
         plan: None,

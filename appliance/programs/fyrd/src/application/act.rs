@@ -56,10 +56,10 @@ impl ApplicationTask {
         let new = !matches!(trigger, Trigger::Heal) && done.outcome.succeeded();
         let deployment = new.then(|| self.deployment(scene, &done));
         self.memory.outcome = Some(done.outcome.clone());
-        self.conclude(done, deployment).await;
         if matches!(trigger, Trigger::Manual(_)) {
             self.memory.order = None;
         }
+        self.conclude(done, deployment).await;
         if new {
             self.pin_commits(scene).await;
         }
@@ -112,7 +112,8 @@ impl ApplicationTask {
         planned: &Planned,
         complete: bool,
     ) {
-        if matches!(trigger, Trigger::Manual(_)) {
+        let ordered = matches!(trigger, Trigger::Manual(_));
+        if ordered {
             self.nothing_was_asked_for(planned);
         }
         let withheld =
@@ -122,16 +123,18 @@ impl ApplicationTask {
             self.memory.attempt =
                 Some(Attempt { desired, commits, failures: 0, next: None, at: SystemTime::now() });
             self.memory.outcome = None;
-            if let Err(reason) = self.remember().await {
-                warn!(application = self.name, reason, "the state was not stored");
-            }
+        } else if !ordered {
+            return;
+        }
+        if let Err(reason) = self.remember().await {
+            warn!(application = self.name, reason, "the state was not stored");
         }
     }
 
     /// An operator asked for a sync that changes nothing: an operation all the same, for whoever
     /// waits for it.
     fn nothing_was_asked_for(&mut self, planned: &Planned) {
-        let actor = self.memory.order.take().and_then(|order| order.actor);
+        let actor = self.memory.order.take().map(|order| order.actor);
         let now = Some(SystemTime::now());
         self.memory.operation = Operation {
             sequence: self.memory.operation.next_sequence(),
@@ -332,7 +335,7 @@ impl ApplicationTask {
 
     fn actor(&self, trigger: &Trigger) -> Actor {
         let order = self.memory.order.as_ref().filter(|_| matches!(trigger, Trigger::Manual(_)));
-        order.and_then(|order| order.actor.clone()).unwrap_or(Actor::Automation)
+        order.map_or(Actor::Automation, |order| order.actor.clone())
     }
 
     fn reason(&self, trigger: &Trigger) -> String {

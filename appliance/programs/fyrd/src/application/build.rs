@@ -9,7 +9,7 @@ use fyr_model::{
     Revision, Source,
 };
 use fyr_plan::{Desired, DesiredContext, Scope};
-use fyr_render::RenderError;
+use fyr_render::{Facts, RenderError};
 
 use super::source::ResolvedSource;
 use crate::context::Context;
@@ -60,8 +60,12 @@ pub(crate) struct Built {
     pub(crate) desired: Arc<Desired>,
     /// The commits in full, one a source.
     pub(crate) revisions: Vec<Revision>,
+    /// What resolving the revisions noticed.
+    resolve_warnings: Vec<String>,
     /// What the renderer noticed.
-    pub(crate) warnings: Vec<String>,
+    render_warnings: Vec<String>,
+    /// What rendering looked at, one a source.
+    facts: Arc<[Facts]>,
 }
 
 /// Why there is nothing to bring a cluster in line with.
@@ -103,13 +107,47 @@ impl BuildError {
     }
 }
 
-/// Reads, renders and prepares. `cluster` says where objects of a kind live.
+impl Built {
+    /// What the author of the application should know.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        [self.resolve_warnings.as_slice(), &self.render_warnings].concat()
+    }
+
+    /// The same at other commits, if nothing is different in them that rendering looked at: most
+    /// commits to a repository are about other applications.
+    fn carried_over(
+        &self,
+        key: &BuildKey,
+        inputs: &[(Source, Arc<Snapshot>)],
+        resolve_warnings: &[String],
+    ) -> Option<Self> {
+        let same = self.facts.len() == inputs.len()
+            && self.key.application == key.application
+            && self.key.project == key.project
+            && self.key.cluster == key.cluster
+            && self.facts.iter().zip(inputs).all(|(facts, (source, snapshot))| {
+                let commit = &snapshot.revision.commit;
+                let environment = key.application.build_environment(source, commit);
+                facts.hold(&snapshot.tree, &environment)
+            });
+        same.then(|| Self {
+            key: key.clone(),
+            revisions: inputs.iter().map(|(_, snapshot)| snapshot.revision.clone()).collect(),
+            resolve_warnings: resolve_warnings.to_vec(),
+            ..self.clone()
+        })
+    }
+}
+
+/// Reads, renders and prepares. `cluster` says where objects of a kind live; `before` is what was
+/// built last, where it would have to be rendered for another commit only.
 pub(crate) async fn build(
     context: &Context,
     key: BuildKey,
     sources: &[ResolvedSource],
     cluster: Cluster,
     entry: ClusterEntry,
+    before: Option<&Built>,
 ) -> Result<Built, BuildError> {
     let mut inputs = Vec::with_capacity(sources.len());
     for source in sources {
@@ -121,19 +159,28 @@ pub(crate) async fn build(
             })?;
         inputs.push((source.source.clone(), snapshot));
     }
-    let mut warnings: Vec<String> =
+    let resolve_warnings: Vec<String> =
         sources.iter().filter_map(|source| source.warning.clone()).collect();
+    let carried_over =
+        before.and_then(|before| before.carried_over(&key, &inputs, &resolve_warnings));
+    if let Some(built) = carried_over {
+        return Ok(built);
+    }
     let revisions = inputs.iter().map(|(_, snapshot)| snapshot.revision.clone()).collect();
     context
         .render(move || {
             let mut objects = Vec::new();
+            let mut facts = Vec::with_capacity(inputs.len());
+            let mut render_warnings = Vec::new();
             for (source, snapshot) in &inputs {
                 let mut rendered = render(key.application(), source, snapshot)?;
                 objects.append(&mut rendered.objects);
-                warnings.extend(rendered.warnings.iter().map(ToString::to_string));
+                facts.push(rendered.facts);
+                render_warnings.extend(rendered.warnings.iter().map(ToString::to_string));
             }
             let desired = Arc::new(prepare(&key, objects, &cluster, &entry));
-            Ok(Built { key, desired, revisions, warnings })
+            let facts = facts.into();
+            Ok(Built { key, desired, revisions, resolve_warnings, render_warnings, facts })
         })
         .await
         .unwrap_or(Err(BuildError::Panicked))

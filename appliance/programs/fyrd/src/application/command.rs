@@ -1,12 +1,11 @@
 //! What operators ask of an application.
 
-use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use fyr_audit::{Actor, Entry, EntryKind, Intent};
-use fyr_model::{Chain, CommitId, Digest, ObjectKey};
+use fyr_model::{Chain, Digest};
 use fyr_plan::Planned;
-use fyr_store::{Pause, Pin};
+use fyr_store::{Order, OrderTerms, Pause, Pin};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -39,7 +38,14 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug)]
 pub(crate) enum Verb {
     /// Bring the cluster in line once.
-    Sync(SyncOrder),
+    Sync {
+        /// What exactly.
+        terms: OrderTerms,
+        /// Only say what would be done.
+        dry_run: bool,
+        /// Do it only if it is exactly this plan.
+        expected: Option<Digest>,
+    },
     /// Leave the cluster alone.
     Pause,
     /// Follow Git again.
@@ -53,30 +59,6 @@ pub(crate) enum Verb {
         /// Do it only if it is exactly this plan.
         expected: Option<Digest>,
     },
-}
-
-/// A sync by an operator.
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own of the request")]
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SyncOrder {
-    /// Who asked.
-    pub(crate) actor: Option<Actor>,
-    /// Why.
-    pub(crate) reason: String,
-    /// Delete what Git no longer has.
-    pub(crate) prune: bool,
-    /// The operator saw what is deleted.
-    pub(crate) confirmed: bool,
-    /// Recreate objects whose fields cannot be changed.
-    pub(crate) force: bool,
-    /// Only these objects.
-    pub(crate) selected: Option<BTreeSet<ObjectKey>>,
-    /// These commits instead of what `targetRevision` means.
-    pub(crate) commits: Option<Vec<CommitId>>,
-    /// Only say what would be done.
-    pub(crate) dry_run: bool,
-    /// Do it only if it is exactly this plan.
-    pub(crate) expected: Option<Digest>,
 }
 
 /// Why a request is not taken on.
@@ -136,7 +118,7 @@ impl ApplicationTask {
     ) -> Result<Answer, CommandError> {
         self.check(&verb)?;
         let planned = match verb.order() {
-            Some(order) => Some(self.preview(&order).await?),
+            Some(terms) => Some(self.preview(&terms).await?),
             None => None,
         };
         let (dry_run, expected) = verb.terms();
@@ -191,11 +173,11 @@ impl ApplicationTask {
 
     fn check(&self, verb: &Verb) -> Result<(), CommandError> {
         match verb {
-            Verb::Sync(_) if self.memory.order.is_some() => Err(CommandError::Busy),
+            Verb::Sync { .. } if self.memory.order.is_some() => Err(CommandError::Busy),
             Verb::Resume if self.memory.pause.is_none() && self.memory.pin.is_none() => {
                 Err(CommandError::NotPaused { name: self.name.clone() })
             }
-            Verb::Sync(_) | Verb::Resume | Verb::Pause | Verb::Rollback { .. } => Ok(()),
+            Verb::Sync { .. } | Verb::Resume | Verb::Pause | Verb::Rollback { .. } => Ok(()),
         }
     }
 
@@ -213,13 +195,13 @@ impl ApplicationTask {
                 self.memory.heal.reset();
                 self.memory.attempt = None;
             }
-            Verb::Sync(order) => {
-                self.memory.order = Some(SyncOrder { actor: Some(actor), reason, ..order });
+            Verb::Sync { terms, .. } => {
+                self.memory.order = Some(Order { actor, reason, terms, at: SystemTime::now() });
             }
             Verb::Rollback { pin, .. } => {
                 self.memory.pause = pause(&reason);
-                let order = SyncOrder { actor: Some(actor), reason, ..rollback_order(&pin) };
-                self.memory.order = Some(order);
+                let (terms, at) = (rollback_terms(&pin), SystemTime::now());
+                self.memory.order = Some(Order { actor, reason, terms, at });
                 self.memory.pin = Some(pin);
             }
         }
@@ -227,17 +209,17 @@ impl ApplicationTask {
 }
 
 /// The sync that goes to an earlier state. It prunes: what came later has to go.
-fn rollback_order(pin: &Pin) -> SyncOrder {
+fn rollback_terms(pin: &Pin) -> OrderTerms {
     let commits = Some(pin.revisions.clone());
-    SyncOrder { prune: true, confirmed: true, commits, ..SyncOrder::default() }
+    OrderTerms { prune: true, confirmed: true, commits, ..OrderTerms::default() }
 }
 
 impl Verb {
     /// The sync it comes down to, if it does.
-    fn order(&self) -> Option<SyncOrder> {
+    fn order(&self) -> Option<OrderTerms> {
         match self {
-            Self::Sync(order) => Some(order.clone()),
-            Self::Rollback { pin, .. } => Some(rollback_order(pin)),
+            Self::Sync { terms, .. } => Some(terms.clone()),
+            Self::Rollback { pin, .. } => Some(rollback_terms(pin)),
             Self::Pause | Self::Resume => None,
         }
     }
@@ -245,8 +227,9 @@ impl Verb {
     /// Whether only to say what would be done, and the plan it must be.
     fn terms(&self) -> (bool, Option<Digest>) {
         match self {
-            Self::Sync(order) => (order.dry_run, order.expected),
-            Self::Rollback { dry_run, expected, .. } => (*dry_run, *expected),
+            Self::Sync { dry_run, expected, .. } | Self::Rollback { dry_run, expected, .. } => {
+                (*dry_run, *expected)
+            }
             Self::Pause | Self::Resume => (false, None),
         }
     }
@@ -254,7 +237,7 @@ impl Verb {
     /// The word of the audit log for it.
     fn kind(&self) -> fyr_audit::Operation {
         match self {
-            Self::Sync(_) => fyr_audit::Operation::Sync,
+            Self::Sync { .. } => fyr_audit::Operation::Sync,
             Self::Pause => fyr_audit::Operation::Pause,
             Self::Resume => fyr_audit::Operation::Resume,
             Self::Rollback { .. } => fyr_audit::Operation::Rollback,
@@ -265,11 +248,11 @@ impl Verb {
     fn details(&self) -> Value {
         match self {
             Self::Pause | Self::Resume => json!({}),
-            Self::Sync(order) => json!({
-                "prune": order.prune,
-                "force": order.force,
-                "selected": order.selected,
-                "commits": order.commits,
+            Self::Sync { terms, .. } => json!({
+                "prune": terms.prune,
+                "force": terms.force,
+                "selected": terms.selected,
+                "commits": terms.commits,
             }),
             Self::Rollback { pin, .. } => json!({
                 "historyId": pin.history_id,

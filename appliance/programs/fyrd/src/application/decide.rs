@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::act::Work;
 use super::pass::{Scene, instant, sooner};
+use super::preview::trigger;
 use super::{ApplicationTask, Next};
 
 /// How soon a plan is tried again that the audit log could not take.
@@ -67,7 +68,7 @@ impl ApplicationTask {
     /// What kind of pass this is.
     fn turn(&self, scene: &Scene<'_>) -> Turn {
         if let Some(order) = &self.memory.order {
-            return Turn::Act(order.trigger());
+            return Turn::Act(trigger(&order.terms));
         }
         let (desired, commits) = self.target();
         let attempt = self

@@ -6,10 +6,9 @@ use std::time::SystemTime;
 use fyr_audit::Entry;
 use fyr_model::{Cascade, CommitId, Digest};
 use fyr_plan::{Fights, HealBackoff, Inventory, NextTry, Outcome};
-use fyr_store::{ApplicationState, Applied, Pause, Pin};
+use fyr_store::{ApplicationState, Applied, Order, Pause, Pin};
 
 use super::build::Built;
-use super::command::SyncOrder;
 use super::report::Operation;
 use super::watched::Watched;
 
@@ -51,8 +50,8 @@ pub(crate) struct Memory {
     pub(crate) heal: HealBackoff,
     /// Objects that something else keeps changing back.
     pub(crate) fights: Fights,
-    /// What an operator asked for and is not done.
-    pub(crate) order: Option<SyncOrder>,
+    /// What an operator asked for and is not done. On disk.
+    pub(crate) order: Option<Order>,
     /// What became of the last plan at this desired state.
     pub(crate) outcome: Option<Outcome>,
     /// What is being done, or was done last.
@@ -89,6 +88,7 @@ impl Memory {
             cascade: state.cascade,
             pause: state.pause,
             pin: state.pin,
+            order: state.order,
             ..Self::default()
         }
     }
@@ -105,8 +105,7 @@ impl Memory {
             pause: self.pause.clone(),
             pin: self.pin.clone(),
             cascade: self.cascade,
-            operation: None,
-            heal: None,
+            order: self.order.clone(),
         }
     }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use command::{Answer, Command, CommandError, SyncOrder, Verb};
+pub(crate) use command::{Answer, Command, CommandError, Verb};
 pub(crate) use memory::Memory;
 pub(crate) use report::{Phase, Report};
 

@@ -16,7 +16,7 @@ use fyr_plan::{
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::build::{BuildError, BuildKey, build};
+use super::build::{BuildError, BuildKey, Built, build};
 use super::source::{ResolveSourceError, resolve_sources};
 use super::watched::Watched;
 use super::{ApplicationTask, Next, Report};
@@ -150,7 +150,7 @@ impl ApplicationTask {
     /// Builds what the sources mean now, unless that is what was built last. A failure leaves what
     /// was built before in force, so that healing goes on.
     async fn bring_up_to_date(&mut self, fleet: &Fleet, scene: &mut Scene<'_>) -> Next {
-        let ordered = self.memory.order.as_ref().and_then(|order| order.commits.as_deref());
+        let ordered = self.memory.order.as_ref().and_then(|order| order.terms.commits.as_deref());
         let pins = ordered.or(self.memory.pin.as_ref().map(|pin| pin.revisions.as_slice()));
         let repositories = &self.context.repositories;
         let sources = resolve_sources(scene.application, fleet, repositories, pins).await;
@@ -176,13 +176,12 @@ impl ApplicationTask {
             }
         }
         let key = BuildKey::new(scene.application, scene.project, scene.entry, &sources);
-        if self.memory.built.as_ref().is_some_and(|built| built.key == key)
-            && !self.serves_pending(&scene.cluster)
-        {
+        let before = self.memory.built.as_ref().filter(|_| !self.serves_pending(&scene.cluster));
+        if before.is_some_and(|built| built.key == key) {
             return Next::Wait;
         }
         let (cluster, entry) = (scene.cluster.clone(), scene.entry.clone());
-        match build(&self.context, key, &sources, cluster, entry).await {
+        match build(&self.context, key, &sources, cluster, entry, before).await {
             Ok(built) => {
                 let before = self.memory.built.replace(built);
                 let before = before.map(|built| built.desired.digest);
@@ -267,7 +266,7 @@ impl ApplicationTask {
             operation: self.memory.operation.clone(),
             pause: self.memory.pause.clone(),
             pin: self.memory.pin.clone(),
-            warnings: built.map(|built| built.warnings.clone()).unwrap_or_default(),
+            warnings: built.map(Built::warnings).unwrap_or_default(),
             last_contact: live.map(|live| live.seen_at),
             leaving: false,
         });

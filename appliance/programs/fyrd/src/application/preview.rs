@@ -4,28 +4,27 @@ use std::collections::BTreeMap;
 
 use fyr_model::{Chain, CommitId, GroupKind, ObjectKey};
 use fyr_plan::{Comparison, Manual, PlanInput, Planned, Scope, Trigger, interest, plan};
+use fyr_store::OrderTerms;
 
 use super::ApplicationTask;
 use super::build::{BuildKey, Built, build};
-use super::command::{CommandError, SyncOrder};
+use super::command::CommandError;
 use super::pass::Scene;
 use super::source::resolve_sources;
 
-impl SyncOrder {
-    /// The trigger of the plan it asks for.
-    pub(super) fn trigger(&self) -> Trigger {
-        Trigger::Manual(Manual {
-            prune: self.prune,
-            confirmed: self.confirmed,
-            force: self.force,
-            selected: self.selected.clone(),
-        })
-    }
+/// The trigger of the plan that is asked for.
+pub(super) fn trigger(terms: &OrderTerms) -> Trigger {
+    Trigger::Manual(Manual {
+        prune: terms.prune,
+        confirmed: terms.confirmed,
+        force: terms.force,
+        selected: terms.selected.clone(),
+    })
 }
 
 impl ApplicationTask {
     /// Plans what an operator asks for, as things stand now.
-    pub(super) async fn preview(&self, order: &SyncOrder) -> Result<Planned, CommandError> {
+    pub(super) async fn preview(&self, terms: &OrderTerms) -> Result<Planned, CommandError> {
         let not_planned = |reason: String| CommandError::NotPlanned { reason };
         let state = self.context.fleet();
         let known = state.fleet.applications.get(&self.name);
@@ -43,9 +42,9 @@ impl ApplicationTask {
             return Err(not_planned(reason));
         }
         let pinned = self.memory.pin.as_ref().map(|pin| pin.revisions.as_slice());
-        let commits = order.commits.as_deref().or(pinned);
+        let commits = terms.commits.as_deref().or(pinned);
         let built = self.build_at(&scene, commits).await.map_err(not_planned)?;
-        Ok(self.plan_of(&scene, &built, order))
+        Ok(self.plan_of(&scene, &built, terms))
     }
 
     async fn build_at(
@@ -62,11 +61,11 @@ impl ApplicationTask {
             return Ok(built.clone());
         }
         let (cluster, entry) = (scene.cluster.clone(), scene.entry.clone());
-        let built = build(&self.context, key, &sources, cluster, entry).await;
+        let built = build(&self.context, key, &sources, cluster, entry, None).await;
         built.map_err(|error| Chain(&error).to_string())
     }
 
-    fn plan_of(&self, scene: &Scene<'_>, built: &Built, order: &SyncOrder) -> Planned {
+    fn plan_of(&self, scene: &Scene<'_>, built: &Built, terms: &OrderTerms) -> Planned {
         let namespace = &scene.application.destination.namespace;
         let keys = interest(&built.desired, &self.memory.inventory, namespace);
         let live = scene.cluster.live(&self.name, &keys);
@@ -78,7 +77,7 @@ impl ApplicationTask {
             cluster: &scene.entry.name,
             revision: built.key.commits().first(),
             policy: &scene.policy,
-            trigger: &order.trigger(),
+            trigger: &trigger(terms),
             destination_namespace: namespace,
             comparison: Comparison {
                 application: &self.name,

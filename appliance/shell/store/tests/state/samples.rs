@@ -1,12 +1,15 @@
 //! Values with every field set.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use fyr_audit::Actor;
 use fyr_model::{CommitId, Digest, ObjectKey};
 use fyr_plan::{EntryState, InventoryEntry, Permission, Retention};
-use fyr_store::{ApplicationState, Applied, Deployment, Heal, Operation, Pause, Phase, Pin, Store};
+use fyr_store::{
+    ApplicationState, Applied, Deployment, Order, OrderTerms, Pause, Phase, Pin, Store,
+};
 
 /// A folder with a database in it.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -79,16 +82,18 @@ pub(crate) fn state() -> ApplicationState {
             reason: "bad release".to_owned(),
             at: time(3),
         }),
-        operation: Some(Operation {
-            phase: Phase::Failed,
-            message: "1 of 4 objects failed".to_owned(),
+        order: Some(Order {
             actor: person(),
-            revisions: revisions(),
-            started_at: time(4),
-            finished_at: Some(time(5)),
-            retries: 3,
+            reason: "release 7".to_owned(),
+            terms: OrderTerms {
+                prune: true,
+                confirmed: false,
+                force: true,
+                selected: Some(BTreeSet::from([key("web")])),
+                commits: Some(revisions()),
+            },
+            at: time(4),
         }),
-        heal: Some(Heal { failures: 2, ended_at: time(6) }),
     }
 }
 
