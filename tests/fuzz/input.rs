@@ -44,13 +44,16 @@ pub(crate) fn tree(bytes: &[u8]) {
     }
 }
 
+/// Objects in the order of their file.
+const READ_BACK: &[u8] = b"{resources: [objects.yaml], sortOptions: {order: fifo}}";
+
 /// What is printed has to mean the same to who reads it.
 fn reads_back(text: &str) {
     if text.len() > READ_BACK_BYTES_MAX {
         return;
     }
     let mut tree = SourceTree::default();
-    insert(&mut tree, "kustomization.yaml", File::Bytes((*b"resources: [objects.yaml]").into()));
+    insert(&mut tree, "kustomization.yaml", File::Bytes(READ_BACK.into()));
     insert(&mut tree, "objects.yaml", File::Bytes(text.as_bytes().into()));
     match fyr_render::build(&tree, "") {
         Ok(again) => assert!(again == text, "printed:\n{text}\nread back:\n{again}"),

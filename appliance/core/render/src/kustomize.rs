@@ -31,6 +31,7 @@ mod transform;
 
 use fyr_model::source_tree::join;
 use fyr_model::{BuildEnvironment, KustomizeOptions, Object};
+use serde_json::{Map, Value};
 
 use self::file::{FILE_NAMES, Kustomization};
 use self::order::Order;
@@ -97,6 +98,7 @@ fn finish(
         .map_err(|why| RenderError::Build { file: file.to_owned(), why })?;
     references::fix(&mut resources, file)?;
     resources.retain(|resource| !is_local(resource));
+    resources.iter_mut().for_each(drop_empty_annotations);
     order.sort(&mut resources);
     let objects = resources.into_iter().map(|resource| {
         Object::parse(resource.value).map_err(|error| RenderError::Build {
@@ -111,6 +113,32 @@ fn is_local(resource: &Resource) -> bool {
     let annotation = resource.value.pointer("/metadata/annotations");
     let mark = annotation.and_then(|annotations| annotations.get(LOCAL_CONFIG));
     mark.is_some_and(|mark| mark.as_str() != Some("false"))
+}
+
+/// Makes text of annotations that are something else. The reader of YAML keeps the text as it is
+/// written, but it does not know where the items of a list are objects.
+fn annotations_to_text(resource: &mut Resource) {
+    let annotations = resource.value.pointer_mut("/metadata/annotations");
+    for value in annotations.and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        *value = match &*value {
+            Value::String(_) => continue,
+            Value::Array(_) | Value::Object(_) => Value::from(""),
+            other => Value::from(other.to_string()),
+        };
+    }
+}
+
+/// Kustomize keeps notes of its own in annotations, and where none is left the field goes.
+fn drop_empty_annotations(resource: &mut Resource) {
+    let Some(Value::Object(metadata)) = resource.value.get_mut("metadata") else { return };
+    let is_empty = |annotations: &Value| match annotations {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    if metadata.get("annotations").is_some_and(is_empty) {
+        metadata.remove("annotations");
+    }
 }
 
 struct Build<'r, 't> {
@@ -195,7 +223,9 @@ impl Build<'_, '_> {
             let place = self.reader.file_below(folder, path, file)?;
             let bytes = self.reader.bytes(&place, file)?;
             for object in directory::manifests(self.reader, &bytes, Dialect::Kustomize, &place)? {
-                add(resources, Resource::new(object), file)?;
+                let mut resource = Resource::new(object);
+                annotations_to_text(&mut resource);
+                add(resources, resource, file)?;
             }
             return Ok(());
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::decode::Fields;
 use super::order::Order;
@@ -143,7 +143,7 @@ pub(crate) struct Selector {
 impl Kustomization {
     /// Reads the file; `file` is its path, for messages.
     pub(crate) fn read(value: Value, file: &str) -> Result<Self, RenderError> {
-        if value.as_object().is_none_or(serde_json::Map::is_empty) {
+        if value.as_object().is_none_or(says_nothing) {
             let why = "the kustomization is empty".to_owned();
             return Err(RenderError::Build { file: file.to_owned(), why });
         }
@@ -182,6 +182,14 @@ impl Kustomization {
         fields.finish()?;
         Ok(kustomization)
     }
+}
+
+/// Whether no field is set but those that say what kind of file it is.
+fn says_nothing(fields: &Map<String, Value>) -> bool {
+    fields.iter().all(|(name, value)| {
+        let is_head = ["kind", "apiVersion"].iter().any(|head| name.eq_ignore_ascii_case(head));
+        is_head || value.is_null() || value.as_str() == Some("")
+    })
 }
 
 fn each<T>(

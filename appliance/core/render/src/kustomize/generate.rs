@@ -189,7 +189,8 @@ impl Source<'_, '_> {
             self.environment(path, &mut pairs)?;
         }
         for literal in &self.generator.literals {
-            let (key, text) = literal.split_once('=').ok_or_else(|| {
+            let pair = literal.split_once('=').filter(|(key, _)| !key.is_empty());
+            let (key, text) = pair.ok_or_else(|| {
                 self.wrong(&format!("the literal {literal:?} has to be of the form key=value"))
             })?;
             self.add(&mut pairs, key, unquoted(text).as_bytes().to_vec())?;
@@ -233,7 +234,10 @@ impl Source<'_, '_> {
                 continue;
             }
             let (key, text) = line.split_once('=').unwrap_or((line, ""));
-            self.add(pairs, key, text.as_bytes().to_vec())?;
+            // A value without a key goes nowhere, without a word.
+            if !key.is_empty() {
+                self.add(pairs, key, text.as_bytes().to_vec())?;
+            }
         }
         Ok(())
     }
@@ -249,11 +253,6 @@ impl Source<'_, '_> {
         key: &str,
         content: Vec<u8>,
     ) -> Result<(), RenderError> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if key.is_empty() || !key.bytes().all(allowed) {
-            let why = format!("{key:?} is no key: letters, digits, '-', '_' and '.' make one");
-            return Err(self.wrong(&why));
-        }
         match pairs.insert(key.to_owned(), content) {
             None => Ok(()),
             Some(_) => Err(self.wrong(&format!("the key {key:?} is given twice"))),

@@ -38,8 +38,9 @@ pub(crate) fn strategic(
             let documents = reader.documents(&text, Dialect::KustomizePatch, &path)?;
             documents.into_iter().map(|document| document.value).collect()
         };
-        for patch in &patches {
-            to_its_object(resources, patch, &Patch::default(), file)?;
+        for mut patch in patches {
+            drop_null_annotations(&mut patch);
+            to_its_object(resources, &patch, &Patch::default(), file)?;
         }
     }
     Ok(())
@@ -94,12 +95,36 @@ fn read(
     };
     let documents = reader.documents(&text, Dialect::KustomizePatch, &place)?;
     let mut values: Vec<Value> = documents.into_iter().map(|document| document.value).collect();
+    values.iter_mut().for_each(drop_null_annotations);
+    if patch.target.is_some() {
+        values.iter_mut().for_each(drop_null_labels);
+    }
     let wrong = |why: &str| RenderError::Build { file: place.clone(), why: why.to_owned() };
     match &values[..] {
         [] => Err(wrong("the patch is empty")),
         [one] if json_patch::is_patch(one) => Ok(Change::Operations(values.remove(0))),
         all if all.iter().all(Value::is_object) => Ok(Change::Merge(values)),
         _ => Err(wrong("a patch is an object with what changes, or a list of operations")),
+    }
+}
+
+/// `annotations: null` takes none away, other than `null` elsewhere: kustomize reads a patch as an
+/// object, and an object without annotations does not have the field.
+fn drop_null_annotations(patch: &mut Value) {
+    drop_null(patch, "annotations");
+}
+
+/// The same of labels, where the patch has a target.
+fn drop_null_labels(patch: &mut Value) {
+    drop_null(patch, "labels");
+}
+
+fn drop_null(patch: &mut Value, field: &str) {
+    let metadata = patch.get_mut("metadata").and_then(Value::as_object_mut);
+    if let Some(metadata) = metadata
+        && metadata.get(field).is_some_and(Value::is_null)
+    {
+        metadata.remove(field);
     }
 }
 
@@ -130,6 +155,8 @@ fn to_selected(
                 };
                 if apply(resource, document, patch) == Merged::Deleted {
                     deleted.push(index);
+                } else {
+                    set_texts(resource, document);
                 }
             }
         }
@@ -138,6 +165,27 @@ fn to_selected(
         resources.remove(index);
     }
     Ok(())
+}
+
+/// Gives the object the labels and annotations of a patch with a target as text, which kustomize
+/// does beside the merge: `null` takes none away there but is the text.
+fn set_texts(resource: &mut Resource, document: &Value) {
+    let Some(metadata) = document.get("metadata") else { return };
+    for field in ["labels", "annotations"] {
+        let Some(Value::Object(given)) = metadata.get(field) else { continue };
+        if given.contains_key("$patch") {
+            continue;
+        }
+        let entries = mapping(resource.metadata().entry(field).or_insert(Value::Null));
+        for (key, value) in given {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Array(_) | Value::Object(_) => String::new(),
+                value => value.to_string(),
+            };
+            entries.insert(key.clone(), Value::String(text));
+        }
+    }
 }
 
 /// Applies a patch to the one object it names.

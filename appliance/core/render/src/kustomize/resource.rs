@@ -130,7 +130,7 @@ impl Resource {
     }
 
     /// `metadata`, made a mapping if a patch left something else there.
-    fn metadata(&mut self) -> &mut Map<String, Value> {
+    pub(crate) fn metadata(&mut self) -> &mut Map<String, Value> {
         mapping(mapping(&mut self.value).entry("metadata").or_insert(Value::Null))
     }
 }

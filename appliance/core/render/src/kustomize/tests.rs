@@ -34,3 +34,58 @@ fn kustomizations_in_a_cycle_are_an_error_that_names_them() {
     let error = build(&tree(files), "a").unwrap_err().to_string();
     assert!(error.contains("a → b"), "{error}");
 }
+
+#[test]
+fn annotations_without_one_are_left_out_and_labels_without_one_stay() {
+    let object = "{apiVersion: v1, kind: Pod, metadata: {name: a, annotations: {}, labels: {}}}";
+    let files =
+        [("kustomization.yaml".to_owned(), "resources: [a.yaml]"), ("a.yaml".to_owned(), object)];
+    let text = build(&tree(files), "").unwrap();
+    assert_eq!(text, "apiVersion: v1\nkind: Pod\nmetadata:\n  labels: {}\n  name: a\n");
+}
+
+#[test]
+fn annotations_of_the_items_of_a_list_become_text() {
+    let list = "apiVersion: v1\nkind: ConfigMapList\nitems:\n- {apiVersion: v1, kind: ConfigMap, \
+        metadata: {name: a, annotations: {a: 8080, b: null, c: true, d: [x], e: text}}}\n";
+    let files =
+        [("kustomization.yaml".to_owned(), "resources: [a.yaml]"), ("a.yaml".to_owned(), list)];
+    let text = build(&tree(files), "").unwrap();
+    let expected = "    a: \"8080\"\n    b: \"null\"\n    c: \"true\"\n    d: \"\"\n    e: text\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_patch_without_annotations_takes_none_away() {
+    let object = "{apiVersion: v1, kind: Pod, metadata: {name: a, annotations: {x: y}}}";
+    let patches = "resources: [a.yaml]\npatches: [{patch: '{apiVersion: v1, kind: Pod, \
+        metadata: {name: a, annotations: null}}'}]\n";
+    let files = [("kustomization.yaml".to_owned(), patches), ("a.yaml".to_owned(), object)];
+    let text = build(&tree(files), "").unwrap();
+    assert!(text.contains("  annotations:\n    x: \"y\"\n"), "{text}");
+}
+
+#[test]
+fn null_for_a_label_deletes_it_by_name_and_is_text_by_target() {
+    let object = "{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {x: y, z: z}}}";
+    let labels = |target: &str| {
+        let patches = format!(
+            "resources: [a.yaml]\npatches: [{{{target}patch: '{{apiVersion: v1, kind: Pod, \
+             metadata: {{name: a, labels: {{x: null, b: 1}}}}}}'}}]\n"
+        );
+        let files = [("kustomization.yaml".to_owned(), &*patches), ("a.yaml".to_owned(), object)];
+        let text = build(&tree(files), "").unwrap();
+        text.split_once("labels:\n").unwrap().1.replace("  name: a\n", "")
+    };
+    assert_eq!(labels(""), "    b: 1\n    z: z\n");
+    let texts = "    b: \"1\"\n    x: \"null\"\n    z: z\n";
+    assert_eq!(labels("target: {kind: Pod}, "), texts);
+}
+
+#[test]
+fn a_kustomization_that_sets_nothing_is_refused_and_an_empty_list_is_something() {
+    let builds = |text| build(&tree([("kustomization.yaml".to_owned(), text)]), "").is_ok();
+    assert!(!builds("kind: Kustomization\nresources:\nnamePrefix: ''\n"));
+    assert!(builds("resources: []"));
+    assert!(builds("metadata: {}"));
+}
