@@ -117,7 +117,7 @@ pub(crate) fn apply(
     applying.replicas(kustomization)?;
     applying.labels(kustomization)?;
     applying.annotations(kustomization)?;
-    set(&mut kustomization.namespace, &options.namespace);
+    set(&mut kustomization.namespace.namespace, &options.namespace);
     kustomization.patches.extend(options.patches.iter().map(to_patch));
     for component in &options.components {
         let known = kustomization.components.contains(component);

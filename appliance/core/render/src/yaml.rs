@@ -173,5 +173,10 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, YamlError> {
     }
 }
 
+/// What a text means as a plain scalar of kustomize.
+pub(crate) fn plain_value(text: &str) -> Value {
+    scalar::plain(text, Dialect::Kustomize).unwrap_or_else(|_| Value::from(text))
+}
+
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::configuration::specs;
 use super::decode::Fields;
+use super::fields::FieldSpec;
 use super::order::Order;
+use super::replacements;
+use super::transform::NamespaceRule;
+use super::variables::Variable;
 use crate::RenderError;
 
 /// Names of the file; a folder has exactly one of them.
@@ -16,10 +21,8 @@ pub(crate) const FILE_NAMES: [&str; 3] =
     ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields that kustomize has and that are refused when they are set.
-const REFUSED: [&str; 11] = [
+const REFUSED: [&str; 8] = [
     "buildMetadata",
-    "configurations",
-    "crds",
     "generators",
     "helmChartInflationGenerator",
     "helmCharts",
@@ -27,7 +30,6 @@ const REFUSED: [&str; 11] = [
     "openapi",
     "transformers",
     "validators",
-    "vars",
 ];
 
 /// A kustomization, in the order its parts take effect.
@@ -40,7 +42,7 @@ pub(crate) struct Kustomization {
     pub(crate) components: Vec<String>,
     pub(crate) strategic_patches: Vec<String>,
     pub(crate) patches: Vec<Patch>,
-    pub(crate) namespace: String,
+    pub(crate) namespace: NamespaceRule,
     pub(crate) name_prefix: String,
     pub(crate) name_suffix: String,
     pub(crate) labels: Vec<LabelRule>,
@@ -49,7 +51,10 @@ pub(crate) struct Kustomization {
     pub(crate) json_patches: Vec<Patch>,
     pub(crate) replicas: Vec<ReplicaRule>,
     pub(crate) images: Vec<ImageRule>,
-    pub(crate) replacements: Vec<Value>,
+    pub(crate) replacements: Vec<replacements::Entry>,
+    pub(crate) configurations: Vec<String>,
+    pub(crate) crds: Vec<String>,
+    pub(crate) variables: Vec<Variable>,
     pub(crate) order: Option<Order>,
 }
 
@@ -89,17 +94,7 @@ pub(crate) struct LabelRule {
     pub(crate) pairs: BTreeMap<String, String>,
     pub(crate) selectors: bool,
     pub(crate) templates: bool,
-    pub(crate) fields: Vec<FieldRule>,
-}
-
-/// A field of some kinds; an empty part matches everything.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FieldRule {
-    pub(crate) group: String,
-    pub(crate) version: String,
-    pub(crate) kind: String,
-    pub(crate) path: String,
-    pub(crate) create: bool,
+    pub(crate) fields: Vec<FieldSpec>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -167,7 +162,10 @@ impl Kustomization {
             components: fields.texts("components")?,
             strategic_patches: fields.texts("patchesStrategicMerge")?,
             patches: each(fields.list("patches")?, Patch::read)?,
-            namespace: fields.text_or_empty("namespace")?,
+            namespace: NamespaceRule {
+                namespace: fields.text_or_empty("namespace")?,
+                ..NamespaceRule::default()
+            },
             name_prefix: fields.text_or_empty("namePrefix")?,
             name_suffix: fields.text_or_empty("nameSuffix")?,
             labels: each(fields.list("labels")?, LabelRule::read)?,
@@ -176,7 +174,10 @@ impl Kustomization {
             json_patches: each(fields.list("patchesJson6902")?, Patch::read)?,
             replicas: each(fields.list("replicas")?, ReplicaRule::read)?,
             images: each(fields.list("images")?, ImageRule::read)?,
-            replacements: fields.values("replacements")?,
+            replacements: each(fields.list("replacements")?, replacements::Entry::read)?,
+            configurations: fields.texts("configurations")?,
+            crds: fields.texts("crds")?,
+            variables: each(fields.list("vars")?, Variable::read)?,
             order: fields.fields("sortOptions")?.map(Order::read).transpose()?,
         };
         fields.finish()?;
@@ -272,21 +273,7 @@ impl LabelRule {
             pairs: fields.text_map("pairs")?,
             selectors: fields.flag("includeSelectors")?,
             templates: fields.flag("includeTemplates")?,
-            fields: each(fields.list("fields")?, FieldRule::read)?,
-        };
-        fields.finish()?;
-        Ok(rule)
-    }
-}
-
-impl FieldRule {
-    fn read(mut fields: Fields) -> Result<Self, RenderError> {
-        let rule = Self {
-            group: fields.text_or_empty("group")?,
-            version: fields.text_or_empty("version")?,
-            kind: fields.text_or_empty("kind")?,
-            path: fields.text_or_empty("path")?,
-            create: fields.flag("create")?,
+            fields: specs(fields.list("fields")?)?,
         };
         fields.finish()?;
         Ok(rule)

@@ -155,6 +155,7 @@ fn resource(kind: &str, generator: &Generator) -> Resource {
         prefixes: Vec::new(),
         suffixes: Vec::new(),
         needs_hash: !options.without_hash,
+        variables: Vec::new(),
     }
 }
 

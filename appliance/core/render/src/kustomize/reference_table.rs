@@ -5,63 +5,105 @@
 //! nothing refers to an `IngressClass`: kustomize's entry for that names a group that does not
 //! exist. References that it does not follow have to stay as they are here, too.
 
+use std::borrow::Cow;
+
+use super::fields::FieldSpec;
+
 /// A kind of objects, and the fields that hold names of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target {
-    /// API group; empty matches every group.
-    pub(crate) group: &'static str,
-    /// API version; empty matches every version.
-    pub(crate) version: &'static str,
-    pub(crate) kind: &'static str,
+    /// API group, version and kind; empty ones match everything.
+    pub(crate) group: Cow<'static, str>,
+    pub(crate) version: Cow<'static, str>,
+    pub(crate) kind: Cow<'static, str>,
+    pub(crate) fields: Vec<FieldSpec>,
+}
+
+impl Target {
+    pub(crate) fn is_same_kind(&self, other: &Self) -> bool {
+        self.group == other.group && self.version == other.version && self.kind == other.kind
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
     /// Fields of a pod's specification.
-    pub(crate) pod_fields: &'static [&'static str],
-    /// The kinds that hold such a specification, and where.
-    pub(crate) pods: &'static [(&'static str, &'static str)],
+    pod_fields: &'static [&'static str],
+    /// The kinds that hold such a specification, where, and their version if it counts.
+    pods: &'static [(&'static str, &'static str, &'static str)],
     /// All other fields.
-    pub(crate) fields: &'static [Field],
+    fields: &'static [Field],
 }
 
 /// A field that refers: its object's group, empty for every group, its object's kind, its path.
-pub(crate) type Field = (&'static str, &'static str, &'static str);
+type Field = (&'static str, &'static str, &'static str);
 
+/// The table, ready for use.
+pub(crate) fn targets() -> Vec<Target> {
+    ROWS.iter().map(target).collect()
+}
+
+fn target(row: &Row) -> Target {
+    let mut fields = Vec::new();
+    for (kind, place, version) in row.pods {
+        let added = row.pod_fields.iter().map(|field| {
+            let path = Cow::Owned(format!("{place}/{field}"));
+            FieldSpec::new(["", version, kind].map(Cow::Borrowed), path, false)
+        });
+        fields.extend(added);
+    }
+    for (group, kind, path) in row.fields {
+        // Only Knative's services say their version.
+        let version = if *group == KNATIVE { "v1" } else { "" };
+        fields.push(FieldSpec::of_table(&(group, version, kind, path, false)));
+    }
+    let [group, version, kind] = [row.group, row.version, row.kind].map(Cow::Borrowed);
+    Target { group, version, kind, fields }
+}
+
+const KNATIVE: &str = "serving.knative.dev";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Where config maps and secrets are used.
-const CONFIGURED: &[(&str, &str)] = &[
-    ("Pod", "spec"),
-    ("PodTemplate", "template/spec"),
-    ("Deployment", "spec/template/spec"),
-    ("ReplicaSet", "spec/template/spec"),
-    ("DaemonSet", "spec/template/spec"),
-    ("StatefulSet", "spec/template/spec"),
-    ("Job", "spec/template/spec"),
-    ("CronJob", "spec/jobTemplate/spec/template/spec"),
+const CONFIGURED: &[(&str, &str, &str)] = &[
+    ("Pod", "spec", "v1"),
+    ("PodTemplate", "template/spec", ""),
+    ("Deployment", "spec/template/spec", ""),
+    ("ReplicaSet", "spec/template/spec", ""),
+    ("DaemonSet", "spec/template/spec", ""),
+    ("StatefulSet", "spec/template/spec", ""),
+    ("Job", "spec/template/spec", ""),
+    ("CronJob", "spec/jobTemplate/spec/template/spec", ""),
 ];
 
 /// Where everything else is used that pods refer to.
-const PLACED: &[(&str, &str)] = &[
-    ("Pod", "spec"),
-    ("StatefulSet", "spec/template/spec"),
-    ("Deployment", "spec/template/spec"),
-    ("ReplicationController", "spec/template/spec"),
-    ("CronJob", "spec/jobTemplate/spec/template/spec"),
-    ("Job", "spec/template/spec"),
-    ("DaemonSet", "spec/template/spec"),
+const PLACED: &[(&str, &str, &str)] = &[
+    ("Pod", "spec", ""),
+    ("StatefulSet", "spec/template/spec", ""),
+    ("Deployment", "spec/template/spec", ""),
+    ("ReplicationController", "spec/template/spec", ""),
+    ("CronJob", "spec/jobTemplate/spec/template/spec", ""),
+    ("Job", "spec/template/spec", ""),
+    ("DaemonSet", "spec/template/spec", ""),
 ];
 
 const SCALED: &[Field] = &[("", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name")];
 
-const NOTHING: Target =
-    Target { group: "", version: "", kind: "", pod_fields: &[], pods: &[], fields: &[] };
+const NOTHING: Row =
+    Row { group: "", version: "", kind: "", pod_fields: &[], pods: &[], fields: &[] };
 
 /// The table. Its order counts where one field can refer to several kinds.
-pub(crate) const TARGETS: [Target; 15] = [
-    Target { kind: "Deployment", fields: SCALED, ..NOTHING },
-    Target { kind: "ReplicationController", fields: SCALED, ..NOTHING },
-    Target { kind: "ReplicaSet", fields: SCALED, ..NOTHING },
-    Target { kind: "StatefulSet", fields: SCALED, ..NOTHING },
-    Target {
+const ROWS: [Row; 16] = [
+    Row { kind: "Deployment", fields: SCALED, ..NOTHING },
+    Row { kind: "ReplicationController", fields: SCALED, ..NOTHING },
+    Row { kind: "ReplicaSet", fields: SCALED, ..NOTHING },
+    Row { kind: "StatefulSet", fields: SCALED, ..NOTHING },
+    Row {
         kind: "ConfigMap",
         version: "v1",
         pods: CONFIGURED,
@@ -85,7 +127,7 @@ pub(crate) const TARGETS: [Target; 15] = [
         ],
         ..NOTHING
     },
-    Target {
+    Row {
         kind: "Secret",
         version: "v1",
         pods: CONFIGURED,
@@ -103,6 +145,7 @@ pub(crate) const TARGETS: [Target; 15] = [
             ("", "Ingress", "metadata/annotations/ingress.kubernetes.io\\/auth-secret"),
             ("", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-secret"),
             ("", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-tls-secret"),
+            ("", "Ingress", "spec/tls/secretName"),
             ("", "ServiceAccount", "imagePullSecrets/name"),
             ("", "StorageClass", "parameters/secretName"),
             ("", "StorageClass", "parameters/adminSecretName"),
@@ -110,16 +153,12 @@ pub(crate) const TARGETS: [Target; 15] = [
             ("", "StorageClass", "parameters/secretRef"),
             ("", "Role", "rules/resourceNames"),
             ("", "ClusterRole", "rules/resourceNames"),
-            (
-                "serving.knative.dev",
-                "Service",
-                "spec/template/spec/containers/env/valueFrom/secretKeyRef/name",
-            ),
+            (KNATIVE, "Service", "spec/template/spec/containers/env/valueFrom/secretKeyRef/name"),
             ("", "PersistentVolume", "spec/azureFile/secretName"),
         ],
         ..NOTHING
     },
-    Target {
+    Row {
         kind: "Service",
         version: "v1",
         fields: &[
@@ -134,13 +173,8 @@ pub(crate) const TARGETS: [Target; 15] = [
         ],
         ..NOTHING
     },
-    Target {
-        kind: "Role",
-        group: RBAC,
-        fields: &[(RBAC, "RoleBinding", "roleRef/name")],
-        ..NOTHING
-    },
-    Target {
+    Row { kind: "Role", group: RBAC, fields: &[(RBAC, "RoleBinding", "roleRef/name")], ..NOTHING },
+    Row {
         kind: "ClusterRole",
         group: RBAC,
         fields: &[
@@ -149,7 +183,7 @@ pub(crate) const TARGETS: [Target; 15] = [
         ],
         ..NOTHING
     },
-    Target {
+    Row {
         kind: "ServiceAccount",
         version: "v1",
         pods: PLACED,
@@ -157,14 +191,14 @@ pub(crate) const TARGETS: [Target; 15] = [
         fields: &[(RBAC, "RoleBinding", "subjects"), (RBAC, "ClusterRoleBinding", "subjects")],
         ..NOTHING
     },
-    Target {
+    Row {
         kind: "PersistentVolumeClaim",
         version: "v1",
         pods: PLACED,
         pod_fields: &["volumes/persistentVolumeClaim/claimName"],
         ..NOTHING
     },
-    Target {
+    Row {
         kind: "PersistentVolume",
         version: "v1",
         fields: &[
@@ -173,7 +207,7 @@ pub(crate) const TARGETS: [Target; 15] = [
         ],
         ..NOTHING
     },
-    Target {
+    Row {
         kind: "StorageClass",
         group: "storage.k8s.io",
         version: "v1",
@@ -184,7 +218,7 @@ pub(crate) const TARGETS: [Target; 15] = [
         ],
         ..NOTHING
     },
-    Target {
+    Row {
         kind: "PriorityClass",
         group: "scheduling.k8s.io",
         version: "v1",
@@ -192,7 +226,15 @@ pub(crate) const TARGETS: [Target; 15] = [
         pod_fields: &["priorityClassName"],
         ..NOTHING
     },
-    Target {
+    // Its group is a mistake of kustomize, so that nothing ever refers to one.
+    Row {
+        kind: "IngressClass",
+        group: "networking.k8s.io/v1",
+        version: "v1",
+        fields: &[("", "Ingress", "spec/ingressClassName")],
+        ..NOTHING
+    },
+    Row {
         kind: "ValidatingAdmissionPolicy",
         group: ADMISSION,
         fields: &[(ADMISSION, "ValidatingAdmissionPolicyBinding", "spec/policyName")],

@@ -10,32 +10,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::fields::FieldSpec;
-use super::reference_table::{TARGETS, Target};
+use super::reference_table::Target;
 use super::resource::{Id, Resource};
 use crate::RenderError;
 
-/// Updates every reference to an object whose name or namespace changed.
-pub(crate) fn fix(resources: &mut [Resource], file: &str) -> Result<(), RenderError> {
+/// Updates every reference to an object whose name or namespace changed. `targets` says which
+/// fields refer to which kinds.
+pub(crate) fn fix(
+    resources: &mut [Resource],
+    targets: &[Target],
+    file: &str,
+) -> Result<(), RenderError> {
     let index = Index::of(resources);
     if index.by_name.is_empty() {
         return Ok(());
     }
-    let rules = rules();
+    let rules = Rules::of(targets);
     for resource in resources {
         let original = resource.original();
-        let Some(rules) = rules.get(original.kind.as_str()) else { continue };
         let referrer = Referrer::of(resource);
-        for rule in rules.iter().filter(|rule| rule.spec().is_for(&original)) {
-            let role = rule.path.ends_with("roleRef/name").then(|| role(&resource.value)).flatten();
+        for rule in rules.of_kind(&original.kind).filter(|rule| rule.spec.is_for(&original)) {
+            let path = &rule.spec.path;
+            let role = path.ends_with("roleRef/name").then(|| role(&resource.value)).flatten();
             let search = Search { index: &index, referrer: &referrer, target: rule.target, role };
             let mut outcome = Ok(());
-            rule.spec().visit(&mut resource.value, &mut |place| {
+            rule.spec.visit(&mut resource.value, &mut |place| {
                 if outcome.is_ok() {
                     outcome = search.update(place);
                 }
             });
             outcome.map_err(|why| {
-                let why = format!("{}: {} {why}", referrer.id, rule.path);
+                let why = format!("{}: {path} {why}", referrer.id);
                 RenderError::Build { file: file.to_owned(), why }
             })?;
         }
@@ -44,35 +49,35 @@ pub(crate) fn fix(resources: &mut [Resource], file: &str) -> Result<(), RenderEr
 }
 
 /// One field of one kind that refers to a kind.
-struct Rule {
-    target: &'static Target,
-    group: &'static str,
-    path: String,
+#[derive(Clone, Copy)]
+struct Rule<'a> {
+    target: &'a Target,
+    spec: &'a FieldSpec,
+    /// Place in the table, whose order counts.
+    place: usize,
 }
 
-impl Rule {
-    fn spec(&self) -> FieldSpec<'_> {
-        let group = (!self.group.is_empty()).then_some(self.group);
-        // Rules are looked up by kind.
-        FieldSpec { group, kind: "", path: &self.path, create: false }
-    }
-}
+/// The table, by the kind that refers; `""` has what is for every kind.
+struct Rules<'a>(BTreeMap<&'a str, Vec<Rule<'a>>>);
 
-/// The table, by the kind that refers.
-fn rules() -> BTreeMap<&'static str, Vec<Rule>> {
-    let mut rules: BTreeMap<&str, Vec<Rule>> = BTreeMap::new();
-    for target in &TARGETS {
-        for (kind, place) in target.pods {
-            let paths = target.pod_fields.iter().map(|field| format!("{place}/{field}"));
-            let added = paths.map(|path| Rule { target, group: "", path });
-            rules.entry(kind).or_default().extend(added);
+impl<'a> Rules<'a> {
+    fn of(targets: &'a [Target]) -> Self {
+        let mut rules: BTreeMap<&str, Vec<Rule<'_>>> = BTreeMap::new();
+        let fields =
+            targets.iter().flat_map(|target| target.fields.iter().map(move |spec| (target, spec)));
+        for (place, (target, spec)) in fields.enumerate() {
+            rules.entry(&spec.kind).or_default().push(Rule { target, spec, place });
         }
-        for (group, kind, path) in target.fields {
-            let path = (*path).to_owned();
-            rules.entry(kind).or_default().push(Rule { target, group, path });
-        }
+        Self(rules)
     }
-    rules
+
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = Rule<'a>> {
+        let named = self.0.get(kind).into_iter().flatten();
+        let mut rules: Vec<Rule<'_>> =
+            named.chain(self.0.get("").into_iter().flatten()).copied().collect();
+        rules.sort_by_key(|rule| rule.place);
+        rules.into_iter()
+    }
 }
 
 /// What a role binding says about its role besides the name: group and kind.
@@ -215,7 +220,7 @@ fn end_alike(one: &[String], other: &[String]) -> bool {
 struct Search<'a> {
     index: &'a Index,
     referrer: &'a Referrer,
-    target: &'static Target,
+    target: &'a Target,
     role: Option<(String, String)>,
 }
 
@@ -257,7 +262,7 @@ impl Search<'_> {
         namespace: Option<&str>,
         with_namespace: bool,
     ) -> Result<Option<&Candidate>, String> {
-        let Target { group, version, kind, .. } = *self.target;
+        let Target { group, version, kind, .. } = self.target;
         let mut found: Vec<&Candidate> = self
             .index
             .named(name)

@@ -72,6 +72,8 @@ pub(crate) struct Resource {
     pub(crate) suffixes: Vec<String>,
     /// Whether its name gets a hash of its content in the end.
     pub(crate) needs_hash: bool,
+    /// Names of the variables whose value is one of its fields.
+    pub(crate) variables: Vec<String>,
 }
 
 impl Resource {
@@ -83,6 +85,7 @@ impl Resource {
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             needs_hash: false,
+            variables: Vec::new(),
         }
     }
 

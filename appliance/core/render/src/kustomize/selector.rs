@@ -48,17 +48,34 @@ impl Matcher {
         let (now, first) = (resource.id(), resource.original());
         let named = |id: &Id| fits(&self.name, &id.name);
         let placed = |id: &Id| fits(&self.namespace, namespace(id));
-        let carries = |field: &str, requirements: &[Requirement]| {
-            let pairs = resource.value.get("metadata").and_then(|metadata| metadata.get(field));
-            requirements.iter().all(|requirement| requirement.holds(pairs))
-        };
         fits(&self.group, &now.group)
             && fits(&self.version, &now.version)
             && fits(&self.kind, &now.kind)
             && (named(&now) || named(&first))
             && (placed(&now) || placed(&first))
-            && carries("labels", &self.labels)
-            && carries("annotations", &self.annotations)
+            && self.fits_labels(resource)
+    }
+
+    /// Whether one identity fits in every part.
+    pub(crate) fn fits(&self, id: &Id) -> bool {
+        let parts = [
+            (&self.group, id.group.as_str()),
+            (&self.version, &id.version),
+            (&self.kind, &id.kind),
+            (&self.name, &id.name),
+            (&self.namespace, namespace(id)),
+        ];
+        let mut parts = parts.into_iter();
+        parts.all(|(pattern, text)| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text)))
+    }
+
+    /// Whether an object carries what is asked of its labels and annotations.
+    pub(crate) fn fits_labels(&self, resource: &Resource) -> bool {
+        let carries = |field: &str, requirements: &[Requirement]| {
+            let pairs = resource.value.get("metadata").and_then(|metadata| metadata.get(field));
+            requirements.iter().all(|requirement| requirement.holds(pairs))
+        };
+        carries("labels", &self.labels) && carries("annotations", &self.annotations)
     }
 }
 

@@ -1,6 +1,6 @@
 use fyr_model::SourceTree;
 
-use super::KUSTOMIZATIONS_MAX;
+use super::gather::KUSTOMIZATIONS_MAX;
 use crate::{RenderError, build};
 
 fn tree<'a>(files: impl IntoIterator<Item = (String, &'a str)>) -> SourceTree {

@@ -13,63 +13,74 @@ use crate::RenderError;
 /// Most bytes of a compiled image pattern: names are short.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
-const REPLICAS: [FieldSpec<'static>; 4] = [
-    FieldSpec { group: None, kind: "Deployment", path: "spec/replicas", create: true },
-    FieldSpec {
-        group: Some(""),
-        kind: "ReplicationController",
-        path: "spec/replicas",
-        create: true,
-    },
-    FieldSpec { group: None, kind: "ReplicaSet", path: "spec/replicas", create: true },
-    FieldSpec { group: None, kind: "StatefulSet", path: "spec/replicas", create: true },
-];
+/// A namespace for everything that lives in one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NamespaceRule {
+    pub(crate) namespace: String,
+    /// Leaves objects alone that have a namespace.
+    pub(crate) unset_only: bool,
+    pub(crate) subjects: Subjects,
+}
 
-/// Puts everything that lives in a namespace into this one.
+/// Which subjects of role bindings get the namespace.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Subjects {
+    /// Service accounts named `default`.
+    #[default]
+    Default,
+    /// All service accounts.
+    All,
+    None,
+}
+
+/// Puts everything that lives in a namespace into this one. `specs` are the fields beside the
+/// object's own namespace and the subjects of role bindings.
 pub(crate) fn namespace(
     resources: &mut [Resource],
-    namespace: &str,
+    rule: &NamespaceRule,
+    specs: &[FieldSpec],
     file: &str,
 ) -> Result<(), RenderError> {
+    let namespace = rule.namespace.as_str();
     if namespace.is_empty() {
         return Ok(());
     }
     for resource in resources.iter_mut() {
         resource.remember();
         let id = resource.id();
-        if !id.is_cluster_scoped() {
+        let keeps = |found: &str| rule.unset_only && !found.is_empty();
+        if !id.is_cluster_scoped() && !keeps(&id.namespace) {
             resource.set_namespace(namespace);
         }
-        match (id.group.as_str(), id.kind.as_str()) {
-            ("", "Namespace") => resource.set_name(namespace.to_owned()),
-            ("apiregistration.k8s.io", "APIService") => {
-                set_text(&mut resource.value, "spec/service/namespace", true, namespace);
-            }
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-                let path = "spec/conversion/webhook/clientConfig/service/namespace";
-                set_text(&mut resource.value, path, false, namespace);
-            }
-            (_, "RoleBinding" | "ClusterRoleBinding") => {
-                default_subjects(&mut resource.value, namespace);
-            }
-            _ => {}
+        if matches!(id.kind.as_str(), "RoleBinding" | "ClusterRoleBinding") {
+            subjects(&mut resource.value, rule);
+        }
+        for spec in specs.iter().filter(|spec| spec.is_for(&id) && spec.path != OWN_NAMESPACE) {
+            spec.visit(&mut resource.value, &mut |place| {
+                if !keeps(place.as_str().unwrap_or_default()) {
+                    *place = Value::from(namespace);
+                }
+            });
         }
     }
     unique(resources, file)
 }
 
-fn set_text(value: &mut Value, path: &str, create: bool, text: &str) {
-    let spec = FieldSpec { group: None, kind: "", path, create };
-    spec.visit(value, &mut |place| *place = Value::from(text));
-}
+const OWN_NAMESPACE: &str = "metadata/namespace";
 
-/// The service account `default` of a binding is the one of the new namespace.
-fn default_subjects(value: &mut Value, namespace: &str) {
+fn subjects(value: &mut Value, rule: &NamespaceRule) {
     let Some(Value::Array(subjects)) = value.get_mut("subjects") else { return };
     for subject in subjects {
-        let named_default = subject.get("name").and_then(Value::as_str) == Some("default");
-        if named_default && subject.get("kind").and_then(Value::as_str) == Some("ServiceAccount") {
-            mapping(subject).insert("namespace".to_owned(), Value::from(namespace));
+        let text = |field: &str| subject.get(field).and_then(Value::as_str).unwrap_or_default();
+        let concerned = text("kind") == "ServiceAccount"
+            && match rule.subjects {
+                Subjects::Default => text("name") == "default",
+                Subjects::All => true,
+                Subjects::None => false,
+            }
+            && (!rule.unset_only || text("namespace").is_empty());
+        if concerned {
+            mapping(subject).insert("namespace".to_owned(), Value::from(rule.namespace.as_str()));
         }
     }
 }
@@ -88,44 +99,68 @@ pub(crate) fn unique(resources: &[Resource], file: &str) -> Result<(), RenderErr
     Ok(())
 }
 
-/// Puts a prefix and a suffix around every name, but for kinds whose names mean something.
-pub(crate) fn names(resources: &mut [Resource], prefix: &str, suffix: &str) {
-    if prefix.is_empty() && suffix.is_empty() {
+/// What is put before or behind a name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Affix<'a> {
+    Prefix(&'a str),
+    Suffix(&'a str),
+}
+
+impl Affix<'_> {
+    fn around(self, text: &str) -> String {
+        match self {
+            Self::Prefix(prefix) => format!("{prefix}{text}"),
+            Self::Suffix(suffix) => format!("{text}{suffix}"),
+        }
+    }
+}
+
+/// Puts a prefix or a suffix to every name, but for kinds whose names mean something.
+pub(crate) fn names(resources: &mut [Resource], affix: Affix<'_>, specs: &[FieldSpec]) {
+    let (Affix::Prefix(text) | Affix::Suffix(text)) = affix;
+    if text.is_empty() {
         return;
     }
-    for resource in resources.iter_mut().filter(|resource| !keeps_name(&resource.original())) {
-        resource.remember();
-        let name = format!("{prefix}{}{suffix}", resource.name());
-        resource.set_name(name);
-        if !prefix.is_empty() {
-            resource.prefixes.push(prefix.to_owned());
+    for resource in resources.iter_mut() {
+        let original = resource.original();
+        if keeps_name(&original) {
+            continue;
         }
-        if !suffix.is_empty() {
-            resource.suffixes.push(suffix.to_owned());
+        for spec in specs.iter().filter(|spec| spec.is_for(&original)) {
+            if spec.path == "metadata/name" {
+                resource.remember();
+                match affix {
+                    Affix::Prefix(prefix) => resource.prefixes.push(prefix.to_owned()),
+                    Affix::Suffix(suffix) => resource.suffixes.push(suffix.to_owned()),
+                }
+            }
+            spec.visit(&mut resource.value, &mut |place| {
+                if let Value::String(name) = place {
+                    *name = affix.around(name);
+                }
+            });
         }
     }
 }
 
 fn keeps_name(id: &Id) -> bool {
-    matches!(
-        (id.group.as_str(), id.kind.as_str()),
-        ("", "Namespace")
-            | ("apiextensions.k8s.io", "CustomResourceDefinition")
-            | ("apiregistration.k8s.io", "APIService")
-    ) || id.kind == "CustomResourceDefinition"
+    matches!(id.kind.as_str(), "Namespace" | "CustomResourceDefinition")
+        || id.group == "apiregistration.k8s.io" && id.kind == "APIService"
 }
 
 /// Sets the replicas of the workloads of a name; none of that name is an error.
 pub(crate) fn replicas(
     resources: &mut [Resource],
     rule: &ReplicaRule,
+    specs: &[FieldSpec],
     file: &str,
 ) -> Result<(), RenderError> {
     let mut found = false;
     for resource in resources.iter_mut() {
         let id = resource.id();
-        let named = id.name == rule.name || resource.past.iter().any(|id| id.name == rule.name);
-        for spec in REPLICAS.iter().filter(|spec| named && spec.is_for(&id)) {
+        let ids: Vec<&Id> = resource.past.iter().chain([&id]).collect();
+        let fits = |spec: &&FieldSpec| ids.iter().any(|id| id.name == rule.name && spec.is_for(id));
+        for spec in specs.iter().filter(fits) {
             spec.visit(&mut resource.value, &mut |place| *place = Value::from(rule.count));
             found = true;
         }
@@ -137,17 +172,28 @@ pub(crate) fn replicas(
     Err(RenderError::Build { file: file.to_owned(), why })
 }
 
-/// Changes the images of containers, wherever they are.
-pub(crate) fn images(resources: &mut [Resource], rules: &[ImageRule]) {
+/// Changes the images of containers, wherever they are, and then those in the fields of `specs`.
+pub(crate) fn images(resources: &mut [Resource], rules: &[ImageRule], specs: &[FieldSpec]) {
     for rule in rules {
         let Some(pattern) = pattern(&rule.name) else { continue };
-        let defined = |resource: &&mut Resource| resource.id().kind != "CustomResourceDefinition";
-        for resource in resources.iter_mut().filter(defined) {
-            containers(&mut resource.value, &mut |image| {
-                if pattern.is_match(image) {
-                    *image = renamed(image, rule);
-                }
-            });
+        let change = |image: &mut String| {
+            if pattern.is_match(image) {
+                *image = renamed(image, rule);
+            }
+        };
+        for resource in resources.iter_mut() {
+            let id = resource.id();
+            if id.kind == "CustomResourceDefinition" {
+                continue;
+            }
+            containers(&mut resource.value, &mut |image| change(image));
+            for spec in specs.iter().filter(|spec| spec.is_for(&id)) {
+                spec.visit(&mut resource.value, &mut |place| {
+                    if let Value::String(image) = place {
+                        change(image);
+                    }
+                });
+            }
         }
     }
 }

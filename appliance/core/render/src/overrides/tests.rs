@@ -166,7 +166,7 @@ fn the_rest_is_replaced_or_appended() {
     let kustomization = applied(file, &options).unwrap();
     assert_eq!(kustomization.name_prefix, "b-");
     assert_eq!(kustomization.name_suffix, "-a");
-    assert_eq!(kustomization.namespace, "b");
+    assert_eq!(kustomization.namespace.namespace, "b");
     let counts: Vec<_> =
         kustomization.replicas.iter().map(|rule| (&*rule.name, rule.count)).collect();
     assert_eq!(counts, [("api", 1), ("web", 0)]);
