@@ -120,16 +120,32 @@ impl Configuration {
             (&mut self.variables, &other.variables),
         ];
         for (known, added) in lists {
-            add_specs(known, added)?;
+            narrow(known, added)?;
         }
         for target in &other.references {
             match self.references.iter_mut().find(|known| known.is_same_kind(target)) {
-                Some(known) => add_specs(&mut known.fields, &target.fields)?,
+                Some(known) => narrow(&mut known.fields, &target.fields)?,
                 None => self.references.push(target.clone()),
             }
         }
         Ok(())
     }
+}
+
+/// Adds fields that are not known yet, and to no more kinds than they are known for: of a field that
+/// is configured for one kind and in the tables for all, only the one kind is left. (Kustomize adds
+/// its lists in the order of kinds, each entry only if none before it is one of the same.)
+fn narrow(known: &mut Vec<FieldSpec>, added: &[FieldSpec]) -> Result<(), String> {
+    for spec in added {
+        add_specs(known, std::slice::from_ref(spec))?;
+        let wider = |other: &FieldSpec| other != spec && spec.covers(other);
+        if let Some(other) = known.iter().find(|other| wider(other) && other.create != spec.create)
+        {
+            return Err(conflict(other));
+        }
+        known.retain(|other| !wider(other));
+    }
+    Ok(())
 }
 
 /// Adds fields that are not known yet.
@@ -138,16 +154,17 @@ pub(crate) fn add_specs(known: &mut Vec<FieldSpec>, added: &[FieldSpec]) -> Resu
         match known.iter().find(|known| known.covers(spec)) {
             None => known.push(spec.clone()),
             Some(same) if same.create == spec.create => {}
-            Some(same) => {
-                return Err(format!(
-                    "the field {} of kind {:?} is configured twice, once to be created and once \
-                     not",
-                    same.path, same.kind
-                ));
-            }
+            Some(same) => return Err(conflict(same)),
         }
     }
     Ok(())
+}
+
+fn conflict(spec: &FieldSpec) -> String {
+    let FieldSpec { path, kind, .. } = spec;
+    format!(
+        "the field {path} of kind {kind:?} is configured twice, once to be created and once not"
+    )
 }
 
 /// Reads fields as users write them.
@@ -208,6 +225,22 @@ mod tests {
         let other =
             read(json!({"images": [{"kind": "App", "path": "spec/image", "create": true}]}));
         assert!(all.add(&other).unwrap_err().contains("spec/image"));
+    }
+
+    #[test]
+    fn a_field_configured_for_one_kind_is_not_that_of_all_kinds_any_more() {
+        let added = Configuration::read(
+            json!({"namePrefix": [{"kind": "App", "path": "metadata/name"}]}),
+            "config.yaml",
+        );
+        let mut all = defaults();
+        all.add(&added.unwrap()).unwrap();
+        let kinds = |specs: &[FieldSpec]| -> Vec<String> {
+            specs.iter().map(|spec| spec.kind.to_string()).collect()
+        };
+        assert_eq!(kinds(&all.name_prefix), ["App"]);
+        all.add(&defaults()).unwrap();
+        assert_eq!(kinds(&all.name_prefix), ["App"]);
     }
 
     #[test]

@@ -63,7 +63,12 @@ impl FieldSpec {
             && fits(&other.kind, &self.kind)
     }
 
-    /// Calls `change` with every place that the path leads to.
+    /// Calls `change` with every place that the path leads to and that is there.
+    pub(crate) fn visit_found(&self, value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
+        visit(value, &self.names, false, change);
+    }
+
+    /// Calls `change` with every place that the path leads to, made if need be.
     pub(crate) fn visit(&self, value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
         visit(value, &self.names, self.create, change);
     }

@@ -188,7 +188,7 @@ pub(crate) fn images(resources: &mut [Resource], rules: &[ImageRule], specs: &[F
             }
             containers(&mut resource.value, &mut |image| change(image));
             for spec in specs.iter().filter(|spec| spec.is_for(&id)) {
-                spec.visit(&mut resource.value, &mut |place| {
+                spec.visit_found(&mut resource.value, &mut |place| {
                     if let Value::String(image) = place {
                         change(image);
                     }
