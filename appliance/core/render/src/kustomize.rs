@@ -25,7 +25,9 @@ mod labels;
 mod merge;
 mod merge_keys;
 mod order;
+mod origin;
 mod patch;
+mod plugins;
 mod reference_table;
 mod references;
 mod replacements;
@@ -33,6 +35,8 @@ mod resource;
 mod scope;
 mod selector;
 mod transform;
+mod transformer;
+mod value_add;
 mod variables;
 
 use fyr_model::source_tree::join;
@@ -42,6 +46,7 @@ use serde_json::{Map, Value};
 use self::file::FILE_NAMES;
 use self::gather::{Build, Gathered};
 use self::order::Order;
+use self::origin::BuildMetadata;
 use self::resource::Resource;
 use crate::reader::Reader;
 use crate::{RenderError, overrides};
@@ -82,13 +87,19 @@ pub(crate) fn render(
         overrides::apply(&mut kustomization, options, environment, build.reader, folder, &file)?;
     }
     let order = kustomization.order.clone().unwrap_or_default();
+    build.write_down(kustomization.metadata);
     let mut gathered = Gathered::default();
     build.gather(folder, &file, &kustomization, &mut gathered)?;
-    finish(gathered, &order, &file)
+    finish(gathered, &order, kustomization.metadata, &file)
 }
 
 /// What happens once, to everything.
-fn finish(gathered: Gathered, order: &Order, file: &str) -> Result<Vec<Object>, RenderError> {
+fn finish(
+    gathered: Gathered,
+    order: &Order,
+    metadata: BuildMetadata,
+    file: &str,
+) -> Result<Vec<Object>, RenderError> {
     let Gathered { mut resources, configuration, variables } = gathered;
     hash::append(&mut resources)
         .map_err(|why| RenderError::Build { file: file.to_owned(), why })?;
@@ -99,6 +110,7 @@ fn finish(gathered: Gathered, order: &Order, file: &str) -> Result<Vec<Object>, 
     resources.retain(|resource| !is_local(resource));
     resources.iter_mut().for_each(drop_empty_annotations);
     order.sort(&mut resources);
+    origin::write(&mut resources, metadata);
     let objects = resources.into_iter().map(|resource| {
         Object::parse(resource.value).map_err(|error| RenderError::Build {
             file: file.to_owned(),

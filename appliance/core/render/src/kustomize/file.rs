@@ -11,6 +11,7 @@ use super::configuration::specs;
 use super::decode::Fields;
 use super::fields::FieldSpec;
 use super::order::Order;
+use super::origin::BuildMetadata;
 use super::replacements;
 use super::transform::NamespaceRule;
 use super::variables::Variable;
@@ -21,16 +22,7 @@ pub(crate) const FILE_NAMES: [&str; 3] =
     ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields that kustomize has and that are refused when they are set.
-const REFUSED: [&str; 8] = [
-    "buildMetadata",
-    "generators",
-    "helmChartInflationGenerator",
-    "helmCharts",
-    "helmGlobals",
-    "openapi",
-    "transformers",
-    "validators",
-];
+const REFUSED: [&str; 4] = ["helmChartInflationGenerator", "helmCharts", "helmGlobals", "openapi"];
 
 /// A kustomization, in the order its parts take effect.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +47,10 @@ pub(crate) struct Kustomization {
     pub(crate) configurations: Vec<String>,
     pub(crate) crds: Vec<String>,
     pub(crate) variables: Vec<Variable>,
+    pub(crate) generators: Vec<String>,
+    pub(crate) transformers: Vec<String>,
+    pub(crate) validators: Vec<String>,
+    pub(crate) metadata: BuildMetadata,
     pub(crate) order: Option<Order>,
 }
 
@@ -178,6 +174,10 @@ impl Kustomization {
             configurations: fields.texts("configurations")?,
             crds: fields.texts("crds")?,
             variables: each(fields.list("vars")?, Variable::read)?,
+            generators: fields.texts("generators")?,
+            transformers: fields.texts("transformers")?,
+            validators: fields.texts("validators")?,
+            metadata: build_metadata(&mut fields)?,
             order: fields.fields("sortOptions")?.map(Order::read).transpose()?,
         };
         fields.finish()?;
@@ -198,6 +198,22 @@ fn each<T>(
     read: fn(Fields) -> Result<T, RenderError>,
 ) -> Result<Vec<T>, RenderError> {
     list.into_iter().map(read).collect()
+}
+
+fn build_metadata(fields: &mut Fields) -> Result<BuildMetadata, RenderError> {
+    let mut metadata = BuildMetadata::default();
+    for option in fields.texts("buildMetadata")? {
+        match option.as_str() {
+            "originAnnotations" => metadata.origins = true,
+            "transformerAnnotations" => metadata.transformations = true,
+            "managedByLabel" => metadata.managed_by = true,
+            other => {
+                let why = format!("there is no {other:?} to ask for");
+                return Err(fields.error("buildMetadata", why));
+            }
+        }
+    }
+    Ok(metadata)
 }
 
 /// Whether the file says that it is a component.
@@ -230,6 +246,23 @@ fn generator_options(fields: Option<Fields>) -> Result<GeneratorOptions, RenderE
 
 impl Generator {
     fn read(mut fields: Fields, common: &GeneratorOptions) -> Result<Self, RenderError> {
+        let name = fields.text_or_empty("name")?;
+        let namespace = fields.text_or_empty("namespace")?;
+        let generator = Self::take(&mut fields, common, name, namespace)?;
+        fields.finish()?;
+        Ok(generator)
+    }
+
+    /// Takes everything but the name and the namespace.
+    pub(crate) fn take(
+        fields: &mut Fields,
+        common: &GeneratorOptions,
+        name: String,
+        namespace: String,
+    ) -> Result<Self, RenderError> {
+        if name.is_empty() {
+            return Err(fields.error("name", "it is required"));
+        }
         let mut options = generator_options(fields.fields("options")?)?;
         let under = |local: &mut BTreeMap<String, String>, common: &BTreeMap<String, String>| {
             for (key, value) in common {
@@ -248,21 +281,16 @@ impl Generator {
             "replace" => Behavior::Replace,
             _ => return Err(fields.error("behavior", "it is create, merge or replace")),
         };
-        let generator = Self {
-            name: fields.text_or_empty("name")?,
-            namespace: fields.text_or_empty("namespace")?,
+        Ok(Self {
+            name,
+            namespace,
             behavior,
             envs,
             literals: fields.texts("literals")?,
             files: fields.texts("files")?,
             secret_type: fields.text_or_empty("type")?,
             options,
-        };
-        if generator.name.is_empty() {
-            return Err(fields.error("name", "it is required"));
-        }
-        fields.finish()?;
-        Ok(generator)
+        })
     }
 }
 
@@ -281,7 +309,7 @@ impl LabelRule {
 }
 
 impl ReplicaRule {
-    fn read(mut fields: Fields) -> Result<Self, RenderError> {
+    pub(crate) fn read(mut fields: Fields) -> Result<Self, RenderError> {
         let name = fields.text_or_empty("name")?;
         let count = fields.integer("count")?.unwrap_or_default();
         fields.finish()?;
@@ -290,7 +318,7 @@ impl ReplicaRule {
 }
 
 impl ImageRule {
-    fn read(mut fields: Fields) -> Result<Self, RenderError> {
+    pub(crate) fn read(mut fields: Fields) -> Result<Self, RenderError> {
         let rule = Self {
             name: fields.text_or_empty("name")?,
             new_name: fields.text_or_empty("newName")?,
@@ -305,10 +333,17 @@ impl ImageRule {
 
 impl Patch {
     fn read(mut fields: Fields) -> Result<Self, RenderError> {
+        let patch = Self::take(&mut fields, "patch")?;
+        fields.finish()?;
+        Ok(patch)
+    }
+
+    /// Takes a patch whose text is in the field `text`.
+    pub(crate) fn take(fields: &mut Fields, text: &str) -> Result<Self, RenderError> {
         let target = fields.fields("target")?.map(Selector::read).transpose()?;
         let mut patch = Self {
             path: fields.text("path")?,
-            text: fields.text("patch")?,
+            text: fields.text(text)?,
             target,
             ..Self::default()
         };
@@ -318,9 +353,9 @@ impl Patch {
             options.finish()?;
         }
         if patch.path.is_some() == patch.text.is_some() {
-            return Err(fields.error("patch", "exactly one of patch and path has to be set"));
+            let why = format!("exactly one of {text} and path has to be set");
+            return Err(fields.error(text, why));
         }
-        fields.finish()?;
         Ok(patch)
     }
 }

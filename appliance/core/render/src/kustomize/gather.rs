@@ -6,11 +6,13 @@ use std::sync::Arc;
 use fyr_model::source_tree::join;
 
 use super::configuration::Configuration;
-use super::file::{FILE_NAMES, Kustomization};
+use super::file::{Behavior, FILE_NAMES, Kustomization};
+use super::origin::{self, BuildMetadata, Maker, Origin};
+use super::plugins::{self, Generated};
 use super::resource::Resource;
-use super::transform::Affix;
+use super::transformer::Transformer;
 use super::variables::Variables;
-use super::{annotations_to_text, crds, file_in, generate, labels, patch, replacements, transform};
+use super::{annotations_to_text, crds, file_in, generate, replacements, transform};
 use crate::reader::Reader;
 use crate::yaml::Dialect;
 use crate::{RenderError, directory};
@@ -79,11 +81,18 @@ pub(super) struct Build<'r, 't> {
     stack: Vec<String>,
     /// Number of kustomizations read so far.
     read: usize,
+    /// What is written down on the way.
+    metadata: BuildMetadata,
 }
 
 impl<'r, 't> Build<'r, 't> {
     pub(super) fn new(reader: &'r mut Reader<'t>) -> Self {
-        Self { reader, stack: Vec::new(), read: 0 }
+        Self { reader, stack: Vec::new(), read: 0, metadata: BuildMetadata::default() }
+    }
+
+    /// Writes down on the way what the kustomization at the top asks for.
+    pub(super) fn write_down(&mut self, metadata: BuildMetadata) {
+        self.metadata = metadata;
     }
 
     /// Reads the kustomization of a folder; with its file's path.
@@ -117,26 +126,104 @@ impl<'r, 't> Build<'r, 't> {
             self.resource(folder, file, path, gathered)?;
         }
         self.configure(folder, file, kustomization, gathered)?;
-        let resources = &mut gathered.resources;
-        transform::unique(resources, file)?;
-        for generator in &kustomization.config_maps {
-            let made = generate::config_map(self.reader, folder, file, generator)?;
-            generate::absorb(resources, made, generator.behavior, file)?;
-        }
-        for generator in &kustomization.secrets {
-            let made = generate::secret(self.reader, folder, file, generator)?;
-            generate::absorb(resources, made, generator.behavior, file)?;
-        }
+        transform::unique(&gathered.resources, file)?;
+        self.generate(folder, file, kustomization, &mut gathered.resources)?;
         for path in &kustomization.components {
             self.component(folder, file, path, gathered)?;
         }
         self.transform(folder, file, kustomization, gathered)?;
+        self.validate(folder, file, kustomization, &gathered.resources)?;
         gathered
             .variables
             .add(&kustomization.variables, &mut gathered.resources)
             .map_err(|why| wrong(file, why))?;
         self.stack.pop();
         Ok(())
+    }
+
+    /// Adds what is generated.
+    fn generate(
+        &mut self,
+        folder: &str,
+        file: &str,
+        kustomization: &Kustomization,
+        resources: &mut Vec<Resource>,
+    ) -> Result<(), RenderError> {
+        let config_maps = kustomization.config_maps.iter().cloned().map(Generated::ConfigMap);
+        let secrets = kustomization.secrets.iter().cloned().map(Generated::Secret);
+        let mut all: Vec<(Generated, Maker)> = config_maps
+            .chain(secrets)
+            .map(|generated| {
+                let maker = self.maker(file, generated.kind(), None);
+                (generated, maker)
+            })
+            .collect();
+        for config in self.configs(folder, file, &kustomization.generators)? {
+            let generated = plugins::generator(&config, file)?;
+            let maker = self.maker(file, generated.kind(), Some(&config));
+            all.push((generated, maker));
+        }
+        for (generated, maker) in all {
+            let (mut made, behavior) = match generated {
+                Generated::ConfigMap(generator) => (
+                    generate::config_map(self.reader, folder, file, &generator)?,
+                    generator.behavior,
+                ),
+                Generated::Secret(generator) => {
+                    (generate::secret(self.reader, folder, file, &generator)?, generator.behavior)
+                }
+                Generated::Object(value) => (Resource::of(value), Behavior::Create),
+            };
+            made.origin = self.metadata.origins.then_some(Origin::Made(maker));
+            generate::absorb(resources, made, behavior, file)?;
+        }
+        Ok(())
+    }
+
+    /// The objects that configure generators or transformers: entries that are objects themselves,
+    /// and what the files and folders give that other entries name.
+    fn configs(
+        &mut self,
+        folder: &str,
+        file: &str,
+        entries: &[String],
+    ) -> Result<Vec<Resource>, RenderError> {
+        let mut gathered = Gathered::default();
+        for entry in entries {
+            let inline =
+                directory::manifests(self.reader, entry.as_bytes(), Dialect::Kustomize, file);
+            match inline {
+                Ok(objects) if !objects.is_empty() => {
+                    for object in objects {
+                        let mut resource = Resource::new(object);
+                        resource.origin = Some(Origin::File(self.relative(file)));
+                        gathered.add(resource, file)?;
+                    }
+                }
+                Err(error) if entry.contains('\n') => return Err(error),
+                _ => self.resource(folder, file, entry, &mut gathered)?,
+            }
+        }
+        Ok(gathered.resources)
+    }
+
+    /// What is written down of a generator or transformer, which `config` configures if it is one
+    /// of its own.
+    fn maker(&self, file: &str, kind: &str, config: Option<&Resource>) -> Maker {
+        let id = config.map(Resource::id);
+        let file = match config.and_then(|config| config.origin.as_ref()) {
+            Some(Origin::File(file)) => file.clone(),
+            Some(Origin::Made(maker)) => maker.file.clone(),
+            None => self.relative(file),
+        };
+        let (name, namespace) = id.map(|id| (id.name, id.namespace)).unwrap_or_default();
+        Maker { file, kind: kind.to_owned(), name, namespace }
+    }
+
+    /// A path as seen from the folder at the top.
+    fn relative(&self, path: &str) -> String {
+        let top = self.stack.first().map_or("", String::as_str);
+        origin::relative(top, path)
     }
 
     /// Adds the fields that the kustomization configures.
@@ -195,8 +282,10 @@ impl<'r, 't> Build<'r, 't> {
         if self.reader.is_file(&place) {
             let place = self.reader.file_below(folder, path, file)?;
             let bytes = self.reader.bytes(&place, file)?;
+            let origin = Origin::File(self.relative(&place));
             for object in directory::manifests(self.reader, &bytes, Dialect::Kustomize, &place)? {
                 let mut resource = Resource::new(object);
+                resource.origin = self.metadata.origins.then(|| origin.clone());
                 annotations_to_text(&mut resource);
                 gathered.add(resource, file)?;
             }
@@ -270,38 +359,78 @@ impl<'r, 't> Build<'r, 't> {
         kustomization: &Kustomization,
         gathered: &mut Gathered,
     ) -> Result<(), RenderError> {
+        let replacements = self.replacements(folder, file, &kustomization.replacements)?;
         let Gathered { resources, configuration, .. } = gathered;
-        patch::strategic(self.reader, folder, file, &kustomization.strategic_patches, resources)?;
-        patch::all(self.reader, folder, file, &kustomization.patches, resources)?;
-        transform::namespace(resources, &kustomization.namespace, &configuration.namespace, file)?;
-        let (prefix, suffix) = (&kustomization.name_prefix, &kustomization.name_suffix);
-        transform::names(resources, Affix::Prefix(prefix), &configuration.name_prefix);
-        transform::names(resources, Affix::Suffix(suffix), &configuration.name_suffix);
-        for rule in &kustomization.labels {
-            labels::labels(resources, rule, configuration, file)?;
+        let own = Transformer::of(kustomization, configuration, replacements);
+        for transformer in own.map_err(|why| wrong(file, why))? {
+            transformer.run(self.reader, folder, file, resources)?;
+            self.note(resources, || self.maker(file, transformer.kind(), None));
         }
-        labels::set(resources, &configuration.common_labels, &kustomization.common_labels);
-        labels::set(resources, &configuration.annotations, &kustomization.common_annotations);
-        patch::all(self.reader, folder, file, &kustomization.json_patches, resources)?;
-        for rule in &kustomization.replicas {
-            transform::replicas(resources, rule, &configuration.replicas, file)?;
-        }
-        transform::images(resources, &kustomization.images, &configuration.images);
-        for rules in self.replacements(folder, file, kustomization)? {
-            replacements::apply(&rules, resources, file)?;
+        for config in self.configs(folder, file, &kustomization.transformers)? {
+            for transformer in self.plugin(folder, file, &config)? {
+                transformer.run(self.reader, folder, file, resources)?;
+                self.note(resources, || self.maker(file, transformer.kind(), Some(&config)));
+            }
         }
         Ok(())
     }
 
-    /// The replacements of a kustomization, those in files read.
-    fn replacements(
+    /// Runs the validators, which may change nothing.
+    fn validate(
         &mut self,
         folder: &str,
         file: &str,
         kustomization: &Kustomization,
+        resources: &[Resource],
+    ) -> Result<(), RenderError> {
+        for config in self.configs(folder, file, &kustomization.validators)? {
+            for transformer in self.plugin(folder, file, &config)? {
+                let mut copy = resources.to_vec();
+                transformer.run(self.reader, folder, file, &mut copy)?;
+                let same = copy.len() == resources.len()
+                    && copy.iter().zip(resources).all(|(one, other)| one.value == other.value);
+                if !same {
+                    let why = format!("the validator {} changes objects", config.id());
+                    return Err(wrong(file, why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What an object of `transformers` or `validators` asks for.
+    fn plugin(
+        &mut self,
+        folder: &str,
+        file: &str,
+        config: &Resource,
+    ) -> Result<Vec<Transformer<'static>>, RenderError> {
+        if let Some(entries) = plugins::replacements(config, file)? {
+            let rules = self.replacements(folder, file, &entries)?;
+            return Ok(vec![Transformer::Replacements(rules)]);
+        }
+        let name = folder.rsplit('/').next().unwrap_or_default();
+        plugins::transformer(config, file, name)
+    }
+
+    /// Writes down what was done with all objects, if that is asked for.
+    fn note(&self, resources: &mut [Resource], maker: impl Fn() -> Maker) {
+        if self.metadata.transformations {
+            for resource in resources {
+                resource.transformations.push(maker());
+            }
+        }
+    }
+
+    /// The replacements of entries, those in files read.
+    fn replacements(
+        &mut self,
+        folder: &str,
+        file: &str,
+        entries: &[replacements::Entry],
     ) -> Result<Vec<replacements::Replacement>, RenderError> {
         let mut rules = Vec::new();
-        for entry in &kustomization.replacements {
+        for entry in entries {
             match entry {
                 replacements::Entry::Inline(rule) => rules.push(rule.as_ref().clone()),
                 replacements::Entry::File(path) => {

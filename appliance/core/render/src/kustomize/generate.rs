@@ -149,14 +149,9 @@ fn resource(kind: &str, generator: &Generator) -> Resource {
     if options.immutable {
         mapping(&mut value).insert("immutable".to_owned(), Value::Bool(true));
     }
-    Resource {
-        value,
-        past: Vec::new(),
-        prefixes: Vec::new(),
-        suffixes: Vec::new(),
-        needs_hash: !options.without_hash,
-        variables: Vec::new(),
-    }
+    let mut resource = Resource::of(value);
+    resource.needs_hash = !options.without_hash;
+    resource
 }
 
 fn base64(bytes: &[u8]) -> String {

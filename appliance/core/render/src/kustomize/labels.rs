@@ -8,15 +8,12 @@ use super::configuration::{Configuration, add_specs};
 use super::fields::FieldSpec;
 use super::file::LabelRule;
 use super::resource::{Resource, mapping};
-use crate::RenderError;
 
-/// One entry of `labels`.
-pub(crate) fn labels(
-    resources: &mut [Resource],
+/// The fields that one entry of `labels` is for.
+pub(crate) fn specs(
     rule: &LabelRule,
     configuration: &Configuration,
-    file: &str,
-) -> Result<(), RenderError> {
+) -> Result<Vec<FieldSpec>, String> {
     let mut specs = rule.fields.clone();
     let own = [FieldSpec::of_all("metadata/labels", true)];
     let mut lists = Vec::new();
@@ -30,11 +27,9 @@ pub(crate) fn labels(
         lists.push(&configuration.labels);
     }
     for list in lists {
-        add_specs(&mut specs, list)
-            .map_err(|why| RenderError::Build { file: file.to_owned(), why })?;
+        add_specs(&mut specs, list)?;
     }
-    set(resources, &specs, &rule.pairs);
-    Ok(())
+    Ok(specs)
 }
 
 /// Sets all of `pairs` in every mapping that the fields lead to.

@@ -46,31 +46,26 @@ pub(crate) fn strategic(
     Ok(())
 }
 
-/// `patches` and `patchesJson6902`.
-pub(crate) fn all(
+/// One entry of `patches` or `patchesJson6902`.
+pub(crate) fn one(
     reader: &mut Reader<'_>,
     folder: &str,
     file: &str,
-    patches: &[Patch],
+    patch: &Patch,
     resources: &mut Vec<Resource>,
 ) -> Result<(), RenderError> {
-    for patch in patches {
-        let change = read(reader, folder, file, patch)?;
-        match (&patch.target, &change) {
-            (Some(target), _) => to_selected(resources, &change, patch, target, file)?,
-            (None, Change::Merge(documents)) => {
-                for document in documents {
-                    to_its_object(resources, document, patch, file)?;
-                }
-            }
-            (None, Change::Operations(_)) => {
-                let why = "patches: a JSON patch does not say which object it is for; give it a \
-                           target";
-                return Err(RenderError::Build { file: file.to_owned(), why: why.to_owned() });
-            }
+    let change = read(reader, folder, file, patch)?;
+    match (&patch.target, &change) {
+        (Some(target), _) => to_selected(resources, &change, patch, target, file),
+        (None, Change::Merge(documents)) => documents
+            .iter()
+            .try_for_each(|document| to_its_object(resources, document, patch, file)),
+        (None, Change::Operations(_)) => {
+            let why = "patches: a JSON patch does not say which object it is for; give it a \
+                       target";
+            Err(RenderError::Build { file: file.to_owned(), why: why.to_owned() })
         }
     }
-    Ok(())
 }
 
 fn text_of(

@@ -3,6 +3,7 @@
 use fyr_model::{GroupVersionKind, Object};
 use serde_json::{Map, Value};
 
+use super::origin::{Maker, Origin};
 use super::scope;
 
 /// What identifies an object in a build.
@@ -74,11 +75,18 @@ pub(crate) struct Resource {
     pub(crate) needs_hash: bool,
     /// Names of the variables whose value is one of its fields.
     pub(crate) variables: Vec<String>,
+    /// Where it came from, if that is to be written down.
+    pub(crate) origin: Option<Origin>,
+    /// What was done with it, if that is to be written down.
+    pub(crate) transformations: Vec<Maker>,
 }
 
 impl Resource {
     pub(crate) fn new(object: Object) -> Self {
-        let value = object.into_value();
+        Self::of(object.into_value())
+    }
+
+    pub(crate) fn of(value: Value) -> Self {
         Self {
             value,
             past: Vec::new(),
@@ -86,6 +94,8 @@ impl Resource {
             suffixes: Vec::new(),
             needs_hash: false,
             variables: Vec::new(),
+            origin: None,
+            transformations: Vec::new(),
         }
     }
 

@@ -172,28 +172,27 @@ pub(crate) fn replicas(
     Err(RenderError::Build { file: file.to_owned(), why })
 }
 
-/// Changes the images of containers, wherever they are, and then those in the fields of `specs`.
-pub(crate) fn images(resources: &mut [Resource], rules: &[ImageRule], specs: &[FieldSpec]) {
-    for rule in rules {
-        let Some(pattern) = pattern(&rule.name) else { continue };
-        let change = |image: &mut String| {
-            if pattern.is_match(image) {
-                *image = renamed(image, rule);
-            }
-        };
-        for resource in resources.iter_mut() {
-            let id = resource.id();
-            if id.kind == "CustomResourceDefinition" {
-                continue;
-            }
-            containers(&mut resource.value, &mut |image| change(image));
-            for spec in specs.iter().filter(|spec| spec.is_for(&id)) {
-                spec.visit_found(&mut resource.value, &mut |place| {
-                    if let Value::String(image) = place {
-                        change(image);
-                    }
-                });
-            }
+/// Changes an image of containers, wherever they are, and then in the fields of `specs`: what is
+/// added to a tag is added twice where both lead to the same place, as kustomize adds it.
+pub(crate) fn image(resources: &mut [Resource], rule: &ImageRule, specs: &[FieldSpec]) {
+    let Some(pattern) = pattern(&rule.name) else { return };
+    let change = |image: &mut String| {
+        if pattern.is_match(image) {
+            *image = renamed(image, rule);
+        }
+    };
+    for resource in resources.iter_mut() {
+        let id = resource.id();
+        if id.kind == "CustomResourceDefinition" {
+            continue;
+        }
+        containers(&mut resource.value, &mut |image| change(image));
+        for spec in specs.iter().filter(|spec| spec.is_for(&id)) {
+            spec.visit_found(&mut resource.value, &mut |place| {
+                if let Value::String(image) = place {
+                    change(image);
+                }
+            });
         }
     }
 }
