@@ -24,6 +24,7 @@ mod json_patch;
 mod labels;
 mod merge;
 mod merge_keys;
+mod openapi;
 mod order;
 mod origin;
 mod patch;

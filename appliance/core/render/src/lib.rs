@@ -21,6 +21,7 @@ use fyr_model::{BuildEnvironment, Digest, DirectoryOptions, Hasher, Object, Sour
 pub use self::build::{build, to_yaml};
 pub use self::error::RenderError;
 pub use self::facts::Facts;
+pub use self::reader::LoadRestrictor;
 pub use self::yaml::YamlError;
 use crate::reader::Reader;
 
@@ -37,6 +38,8 @@ pub struct Request<'a> {
     pub environment: &'a BuildEnvironment,
     /// Name of the application, which chooses `.argocd-source-NAME.yaml`.
     pub application: &'a str,
+    /// Where the files of a kustomization may be.
+    pub load_restrictor: LoadRestrictor,
 }
 
 /// What a folder says.
@@ -80,7 +83,7 @@ impl fmt::Display for Warning {
 
 /// Renders a folder of a source tree.
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
-    let mut reader = Reader::new(request.tree);
+    let mut reader = Reader::new(request.tree, request.load_restrictor);
     let folder = reader.folder(request.path)?;
     let tool = overrides::effective_tool(&mut reader, &folder, request.application, request.tool)?;
     let is_kustomize = match &tool {

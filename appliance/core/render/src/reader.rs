@@ -10,16 +10,28 @@ use crate::RenderError;
 use crate::facts::{Facts, Files};
 use crate::yaml::{self, Budget, Dialect, Document};
 
+/// Where the files may be that a kustomization names, beside the folders of other kustomizations.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LoadRestrictor {
+    /// In its own folder or below it: kustomize's `LoadRestrictionsRootOnly`, and what Argo CD
+    /// renders with.
+    #[default]
+    RootOnly,
+    /// Anywhere in the tree: kustomize's `LoadRestrictionsNone`.
+    None,
+}
+
 /// A source tree with the budget of one render.
 #[derive(Debug)]
 pub(crate) struct Reader<'t> {
     files: Files<'t>,
+    restrictor: LoadRestrictor,
     pub(crate) budget: Budget,
 }
 
 impl<'t> Reader<'t> {
-    pub(crate) fn new(tree: &'t SourceTree) -> Self {
-        Self { files: Files::new(tree), budget: Budget::default() }
+    pub(crate) fn new(tree: &'t SourceTree, restrictor: LoadRestrictor) -> Self {
+        Self { files: Files::new(tree), restrictor, budget: Budget::default() }
     }
 
     pub(crate) fn files(&self) -> &Files<'t> {
@@ -46,8 +58,8 @@ impl<'t> Reader<'t> {
         if self.files.is_folder(&folder) { Ok(folder) } else { Err(missing()) }
     }
 
-    /// Where the file that `path` names in `file` of the resolved `folder` is: as kustomize has it,
-    /// in that folder or below it, links followed.
+    /// Where the file that `path` names in `file` of the resolved `folder` is, links followed: as
+    /// kustomize has it, in that folder or below it, unless files may be anywhere in the tree.
     pub(crate) fn file_below(
         &self,
         folder: &str,
@@ -63,6 +75,9 @@ impl<'t> Reader<'t> {
             return Err(outside());
         }
         let place = self.resolve(&join(folder, path).ok_or_else(outside)?)?;
+        if self.restrictor == LoadRestrictor::None {
+            return Ok(place);
+        }
         let rest = if folder.is_empty() { Some("/") } else { place.strip_prefix(folder) };
         if rest.is_some_and(|rest| rest.starts_with('/')) { Ok(place) } else { Err(outside()) }
     }

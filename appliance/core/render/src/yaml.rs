@@ -114,6 +114,8 @@ pub(crate) enum Dialect {
     Kustomize,
     /// A patch of kustomize: the same, but `null` for an annotation deletes it.
     KustomizePatch,
+    /// A kustomization file: of a key that comes twice the last one counts.
+    Kustomization,
 }
 
 /// One document of a file.

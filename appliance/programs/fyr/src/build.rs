@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use fyr_model::Object;
 use fyr_model::api::ErrorCode;
-use fyr_render::to_yaml;
+use fyr_render::{LoadRestrictor, to_yaml};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -25,23 +25,95 @@ use crate::render;
     fyr build overlays/production -o rendered/          # one file an object")]
 pub(crate) struct BuildArguments {
     /// The folder
+    #[arg(default_value = ".")]
     dir: PathBuf,
     /// Write to this file, or one file an object if it is a folder or ends in /
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     #[command(flatten)]
     render: RenderArguments,
+    #[command(flatten)]
+    foreign: ForeignArguments,
+}
+
+/// Options of `kustomize build` that ask for something that is not done here: each is told apart
+/// from a mistake in typing.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+struct ForeignArguments {
+    #[arg(long, hide = true)]
+    enable_helm: bool,
+    #[arg(long, hide = true, value_name = "PROGRAM")]
+    helm_command: Option<String>,
+    #[arg(long, hide = true)]
+    enable_exec: bool,
+    #[arg(long, hide = true)]
+    enable_alpha_plugins: bool,
+    #[arg(long, hide = true)]
+    network: bool,
+    #[arg(long, hide = true, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    #[arg(long, hide = true, value_name = "MOUNT")]
+    mount: Vec<String>,
+}
+
+impl ForeignArguments {
+    /// What to do instead of the first option that is set.
+    fn refusal(&self) -> Option<&'static str> {
+        if self.enable_helm || self.helm_command.is_some() {
+            return Some(
+                "Helm charts are not rendered: render the chart with `helm template` and commit \
+                 what it prints",
+            );
+        }
+        let runs = self.enable_exec
+            || self.enable_alpha_plugins
+            || self.network
+            || !self.env.is_empty()
+            || !self.mount.is_empty();
+        runs.then_some(
+            "nothing is run while rendering, neither programs nor containers: run the function \
+             in CI and commit what it prints",
+        )
+    }
+}
+
+/// Where the files may be that a kustomization names, in kustomize's words.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Restrictor {
+    /// In its own folder or below it
+    #[default]
+    #[value(name = "LoadRestrictionsRootOnly")]
+    RootOnly,
+    /// Anywhere
+    #[value(name = "LoadRestrictionsNone")]
+    None,
+}
+
+impl From<Restrictor> for LoadRestrictor {
+    fn from(restrictor: Restrictor) -> Self {
+        match restrictor {
+            Restrictor::RootOnly => Self::RootOnly,
+            Restrictor::None => Self::None,
+        }
+    }
 }
 
 /// How a folder is rendered.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct RenderArguments {
+    /// Where the files may be that a kustomization names; the daemon has them in its own folder
+    #[arg(long, value_enum, default_value_t, value_name = "RULE")]
+    pub(crate) load_restrictor: Restrictor,
     /// Take the manifests of the folders below too, as directory.recurse of an Application
     #[arg(long)]
     pub(crate) recurse: bool,
 }
 
 pub(crate) fn run(context: &Context, arguments: &BuildArguments) -> Result<Exit, Failure> {
+    if let Some(what) = arguments.foreign.refusal() {
+        return Err(Failure::new(ErrorCode::InvalidRequest, what));
+    }
     let rendered = render::folder(context, &arguments.dir, arguments.render)?;
     match &arguments.output {
         None => output::write(&to_yaml(&rendered.objects))?,

@@ -30,6 +30,7 @@ pub(crate) fn folder(
         tool: &tool,
         environment: &BuildEnvironment::default(),
         application: "",
+        load_restrictor: arguments.load_restrictor.into(),
     };
     let rendered = fyr_render::render(&request).map_err(|error| failed(folder, &error))?;
     for warning in &rendered.warnings {

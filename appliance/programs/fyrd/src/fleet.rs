@@ -11,7 +11,7 @@ use fyr_model::{
     ARGO_NAMESPACE, BuildEnvironment, Chain, CommitId, Fleet, Revision, Source, Tool,
     canonical_repo_url,
 };
-use fyr_render::{RenderError, Rendered};
+use fyr_render::{LoadRestrictor, RenderError, Rendered};
 use tokio::sync::watch;
 use tracing::{error, info};
 
@@ -152,6 +152,7 @@ fn render(snapshot: &Snapshot, source: &Source) -> Result<Rendered, RenderError>
         tool: &source.tool,
         environment: &BuildEnvironment::default(),
         application: ARGO_NAMESPACE,
+        load_restrictor: LoadRestrictor::RootOnly,
     })
 }
 

@@ -9,7 +9,7 @@ use fyr_model::{
     ParseApplianceError, Plaintext, RepositoryAccess, SecretSource, SourceTree, SourceTreeError,
     TextSource, Tool, canonical_repo_url,
 };
-use fyr_render::RenderError;
+use fyr_render::{LoadRestrictor, RenderError};
 
 /// Largest file that is read: keys, certificates and Secrets are a few KiB each.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -142,6 +142,7 @@ fn objects_of(path: &Path) -> Result<Vec<Object>, SettingsError> {
         tool: &Tool::Directory(DirectoryOptions::default()),
         environment: &BuildEnvironment::default(),
         application: "",
+        load_restrictor: LoadRestrictor::RootOnly,
     };
     let rendered = fyr_render::render(&request)
         .map_err(|source| SettingsError::Secrets { path: path.to_owned(), source })?;

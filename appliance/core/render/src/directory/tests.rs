@@ -1,6 +1,7 @@
 use fyr_model::{File, SourceTree};
 
 use super::*;
+use crate::LoadRestrictor;
 
 const CONFIG: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: NAME}}";
 
@@ -17,7 +18,8 @@ fn named(name: &str) -> String {
 }
 
 fn names(tree: &SourceTree, options: &DirectoryOptions) -> Vec<String> {
-    let (objects, _) = read(&mut Reader::new(tree), "app", options).unwrap();
+    let (objects, _) =
+        read(&mut Reader::new(tree, LoadRestrictor::RootOnly), "app", options).unwrap();
     objects.iter().map(|object| object.name().to_owned()).collect()
 }
 
@@ -46,8 +48,12 @@ fn exclude_wins_over_include_and_stars_cross_folders() {
 #[test]
 fn yaml_that_is_no_manifest_is_left_out_with_a_warning() {
     let tree = tree(&[("app/values.yaml", "{{ broken"), ("app/a.yaml", &named("a"))]);
-    let (objects, warnings) =
-        read(&mut Reader::new(&tree), "app", &DirectoryOptions::default()).unwrap();
+    let (objects, warnings) = read(
+        &mut Reader::new(&tree, LoadRestrictor::RootOnly),
+        "app",
+        &DirectoryOptions::default(),
+    )
+    .unwrap();
     assert_eq!(objects.len(), 1);
     assert_eq!(warnings[0].path, "app/values.yaml");
 }
@@ -55,7 +61,12 @@ fn yaml_that_is_no_manifest_is_left_out_with_a_warning() {
 #[test]
 fn a_broken_manifest_is_an_error_that_names_file_and_line() {
     let tree = tree(&[("app/a.yaml", "apiVersion: v1\nkind: A\nmetadata:\n  name: a\n]\n")]);
-    let error = read(&mut Reader::new(&tree), "app", &DirectoryOptions::default()).unwrap_err();
+    let error = read(
+        &mut Reader::new(&tree, LoadRestrictor::RootOnly),
+        "app",
+        &DirectoryOptions::default(),
+    )
+    .unwrap_err();
     let text = fyr_model::Chain(&error).to_string();
     assert!(text.contains("app/a.yaml") && text.contains("line 5"), "{text}");
 }
@@ -64,7 +75,8 @@ fn a_broken_manifest_is_an_error_that_names_file_and_line() {
 fn a_manifest_over_a_limit_is_never_left_out() {
     let text = format!("{}#{}", named("a"), " ".repeat(crate::yaml::FILE_BYTES_MAX));
     let tree = tree(&[("app/a.yaml", &text)]);
-    read(&mut Reader::new(&tree), "app", &DirectoryOptions::default()).unwrap_err();
+    read(&mut Reader::new(&tree, LoadRestrictor::RootOnly), "app", &DirectoryOptions::default())
+        .unwrap_err();
 }
 
 #[test]
@@ -90,7 +102,12 @@ fn json_holds_exactly_one_object_and_jsonnet_is_an_error() {
         [("app/a.json", format!("{object} {object}")), ("app/a.jsonnet", "{}".into())]
     {
         let tree = tree(&[(path, &text)]);
-        read(&mut Reader::new(&tree), "app", &DirectoryOptions::default()).unwrap_err();
+        read(
+            &mut Reader::new(&tree, LoadRestrictor::RootOnly),
+            "app",
+            &DirectoryOptions::default(),
+        )
+        .unwrap_err();
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::configuration::specs;
 use super::decode::Fields;
 use super::fields::FieldSpec;
+use super::openapi;
 use super::order::Order;
 use super::origin::BuildMetadata;
 use super::replacements;
@@ -22,7 +23,7 @@ pub(crate) const FILE_NAMES: [&str; 3] =
     ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields that kustomize has and that are refused when they are set.
-const REFUSED: [&str; 4] = ["helmChartInflationGenerator", "helmCharts", "helmGlobals", "openapi"];
+const REFUSED: [&str; 3] = ["helmChartInflationGenerator", "helmCharts", "helmGlobals"];
 
 /// A kustomization, in the order its parts take effect.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +52,36 @@ pub(crate) struct Kustomization {
     pub(crate) transformers: Vec<String>,
     pub(crate) validators: Vec<String>,
     pub(crate) metadata: BuildMetadata,
+    pub(crate) open_api: Option<SchemaChoice>,
     pub(crate) order: Option<Order>,
+}
+
+/// `openapi`: the schema that patches are merged by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum SchemaChoice {
+    BuiltIn,
+    /// A document of the repository.
+    File(String),
+}
+
+impl SchemaChoice {
+    fn read(mut fields: Fields) -> Result<Option<Self>, RenderError> {
+        let (version, path) = (fields.text("version")?, fields.text("path")?);
+        let choice = match (version, path) {
+            (None, None) => None,
+            (None, Some(path)) => Some(Self::File(path)),
+            (Some(version), None) if version == openapi::BUILT_IN => Some(Self::BuiltIn),
+            (Some(_), None) => {
+                let why = format!("only {} is built in", openapi::BUILT_IN);
+                return Err(fields.error("version", why));
+            }
+            (Some(_), Some(_)) => {
+                return Err(fields.error("version", "set either version or path"));
+            }
+        };
+        fields.finish()?;
+        Ok(choice)
+    }
 }
 
 /// One entry of `configMapGenerator` or `secretGenerator`, `generatorOptions` merged into it.
@@ -178,6 +208,7 @@ impl Kustomization {
             transformers: fields.texts("transformers")?,
             validators: fields.texts("validators")?,
             metadata: build_metadata(&mut fields)?,
+            open_api: fields.fields("openapi")?.map(SchemaChoice::read).transpose()?.flatten(),
             order: fields.fields("sortOptions")?.map(Order::read).transpose()?,
         };
         fields.finish()?;

@@ -1,13 +1,17 @@
 //! Gathers the objects of a kustomization and of everything it includes, and lets each
 //! kustomization work on what it has gathered.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use fyr_model::source_tree::join;
 
 use super::configuration::Configuration;
-use super::file::{Behavior, FILE_NAMES, Kustomization};
+use super::file::{Behavior, FILE_NAMES, Kustomization, SchemaChoice};
+use super::merge_keys::Schemas;
+use super::openapi::OpenApi;
 use super::origin::{self, BuildMetadata, Maker, Origin};
+use super::patch::Site;
 use super::plugins::{self, Generated};
 use super::resource::Resource;
 use super::transformer::Transformer;
@@ -83,11 +87,28 @@ pub(super) struct Build<'r, 't> {
     read: usize,
     /// What is written down on the way.
     metadata: BuildMetadata,
+    /// The schema that counts for the whole build, once one was chosen.
+    schema: Option<Chosen>,
+}
+
+/// A schema that a kustomization chose.
+#[derive(Clone, Debug)]
+enum Chosen {
+    BuiltIn,
+    Own(Rc<OpenApi>),
+}
+
+fn schemas(chosen: Option<&Chosen>) -> Schemas<'_> {
+    match chosen {
+        Some(Chosen::Own(api)) => Schemas::Own(api),
+        Some(Chosen::BuiltIn) | None => Schemas::BuiltIn,
+    }
 }
 
 impl<'r, 't> Build<'r, 't> {
     pub(super) fn new(reader: &'r mut Reader<'t>) -> Self {
-        Self { reader, stack: Vec::new(), read: 0, metadata: BuildMetadata::default() }
+        let metadata = BuildMetadata::default();
+        Self { reader, stack: Vec::new(), read: 0, metadata, schema: None }
     }
 
     /// Writes down on the way what the kustomization at the top asks for.
@@ -108,8 +129,16 @@ impl<'r, 't> Build<'r, 't> {
             return Err(RenderError::Limit { path: file, limit: KUSTOMIZATIONS_MAX, what });
         }
         let bytes = self.reader.bytes(&file, folder)?;
-        let value = self.reader.document(&bytes, Dialect::Kustomize, &file)?;
+        let value = self.reader.document(&bytes, Dialect::Kustomization, &file)?;
         let kustomization = Kustomization::read(value, &file)?;
+        if let (None, Some(choice)) = (&self.schema, &kustomization.open_api) {
+            self.schema = Some(match choice {
+                SchemaChoice::BuiltIn => Chosen::BuiltIn,
+                SchemaChoice::File(path) => {
+                    Chosen::Own(Rc::new(OpenApi::new(self.value(folder, &file, path)?)))
+                }
+            });
+        }
         Ok((file, kustomization))
     }
 
@@ -362,13 +391,15 @@ impl<'r, 't> Build<'r, 't> {
         let replacements = self.replacements(folder, file, &kustomization.replacements)?;
         let Gathered { resources, configuration, .. } = gathered;
         let own = Transformer::of(kustomization, configuration, replacements);
+        let schema = self.schema.clone();
+        let site = Site { folder, file, schemas: schemas(schema.as_ref()) };
         for transformer in own.map_err(|why| wrong(file, why))? {
-            transformer.run(self.reader, folder, file, resources)?;
+            transformer.run(self.reader, site, resources)?;
             self.note(resources, || self.maker(file, transformer.kind(), None));
         }
         for config in self.configs(folder, file, &kustomization.transformers)? {
             for transformer in self.plugin(folder, file, &config)? {
-                transformer.run(self.reader, folder, file, resources)?;
+                transformer.run(self.reader, site, resources)?;
                 self.note(resources, || self.maker(file, transformer.kind(), Some(&config)));
             }
         }
@@ -383,10 +414,12 @@ impl<'r, 't> Build<'r, 't> {
         kustomization: &Kustomization,
         resources: &[Resource],
     ) -> Result<(), RenderError> {
+        let schema = self.schema.clone();
+        let site = Site { folder, file, schemas: schemas(schema.as_ref()) };
         for config in self.configs(folder, file, &kustomization.validators)? {
             for transformer in self.plugin(folder, file, &config)? {
                 let mut copy = resources.to_vec();
-                transformer.run(self.reader, folder, file, &mut copy)?;
+                transformer.run(self.reader, site, &mut copy)?;
                 let same = copy.len() == resources.len()
                     && copy.iter().zip(resources).all(|(one, other)| one.value == other.value);
                 if !same {

@@ -9,7 +9,7 @@ mod lists;
 
 use serde_json::{Map, Value};
 
-use super::merge_keys::Schema;
+use super::merge_keys::{Schema, Schemas};
 use super::resource::Id;
 
 /// Says what to do with a mapping, an item or, alone in an item, a list.
@@ -28,13 +28,18 @@ pub(crate) enum Merged {
 /// back is the caller's.
 ///
 /// `$patch: replace` for the whole object changes nothing: kustomize throws the result away.
-pub(crate) fn strategic(target: &mut Value, patch: &Value, id: &Id) -> Merged {
+pub(crate) fn strategic(
+    target: &mut Value,
+    patch: &Value,
+    id: &Id,
+    schemas: Schemas<'_>,
+) -> Merged {
     match directive(patch) {
         Some("delete") => return Merged::Deleted,
         Some("replace") => {}
         _ => {
             if let (Value::Object(map), Value::Object(changes)) = (target, patch) {
-                maps(map, changes, Schema::of(id));
+                maps(map, changes, schemas.of(id));
             }
         }
     }
@@ -46,7 +51,7 @@ fn directive(value: &Value) -> Option<&str> {
 }
 
 /// Merges a mapping into another.
-fn maps(target: &mut Map<String, Value>, patch: &Map<String, Value>, schema: Schema) {
+fn maps(target: &mut Map<String, Value>, patch: &Map<String, Value>, schema: Schema<'_>) {
     let schema = embedded(embedded(schema, target), patch);
     for (name, value) in target.iter_mut().filter(|(name, _)| !patch.contains_key(*name)) {
         settle(value, schema.field(name));
@@ -66,28 +71,30 @@ fn maps(target: &mut Map<String, Value>, patch: &Map<String, Value>, schema: Sch
 }
 
 /// Within what is unknown, an object of a built-in kind is merged as one.
-fn embedded(schema: Schema, map: &Map<String, Value>) -> Schema {
+fn embedded<'a>(schema: Schema<'a>, map: &Map<String, Value>) -> Schema<'a> {
     match schema {
-        Schema::Unknown if map.contains_key("apiVersion") && map.contains_key("kind") => {
+        Schema::Unknown(schemas) if map.contains_key("apiVersion") && map.contains_key("kind") => {
             let part = |name: &str| (name.to_owned(), map.get(name).cloned().unwrap_or_default());
             let header = Map::from_iter([part("apiVersion"), part("kind")]);
-            Schema::of(&Id::of(&Value::Object(header)))
+            schemas.of(&Id::of(&Value::Object(header)))
         }
         known => known,
     }
 }
 
 /// Merges a value into another; whether it is still there.
-fn merge(target: &mut Value, patch: &Value, schema: Schema) -> bool {
-    match (&mut *target, patch, schema) {
-        (Value::Object(map), Value::Object(changes), _)
+fn merge(target: &mut Value, patch: &Value, schema: Schema<'_>) -> bool {
+    match (&mut *target, patch) {
+        (Value::Object(map), Value::Object(changes))
             if !matches!(directive(patch), Some("delete" | "replace")) =>
         {
             maps(map, changes, schema);
             return true;
         }
-        (Value::Array(items), Value::Array(changes), Schema::Items(keys, fields)) => {
-            return lists::merge(items, changes, keys, Schema::Fields(fields));
+        (Value::Array(items), Value::Array(changes)) => {
+            if let Some((keys, inner)) = schema.items() {
+                return lists::merge(items, changes, &keys, inner);
+            }
         }
         _ => {}
     }
@@ -99,11 +106,11 @@ fn merge(target: &mut Value, patch: &Value, schema: Schema) -> bool {
 
 /// What a patch gives where there is nothing to merge it into: itself without directives and
 /// deletions. Lists that are replaced are taken as they are.
-fn adopt(patch: &Value, schema: Schema) -> Option<Value> {
-    match (patch, schema) {
-        (Value::Null, _) => None,
-        (Value::Object(_), _) if directive(patch) == Some("delete") => None,
-        (Value::Object(map), _) => {
+fn adopt(patch: &Value, schema: Schema<'_>) -> Option<Value> {
+    match patch {
+        Value::Null => None,
+        Value::Object(_) if directive(patch) == Some("delete") => None,
+        Value::Object(map) => {
             let schema = embedded(schema, map);
             let fields = map.iter().filter(|(name, _)| *name != DIRECTIVE);
             let kept = fields.filter_map(|(name, value)| {
@@ -111,24 +118,27 @@ fn adopt(patch: &Value, schema: Schema) -> Option<Value> {
             });
             Some(Value::Object(kept.collect()))
         }
-        (Value::Array(items), Schema::Items(keys, fields)) => {
-            lists::adopt(items, keys, Schema::Fields(fields)).map(Value::Array)
-        }
-        (other, _) => Some(other.clone()),
+        Value::Array(items) => match schema.items() {
+            Some((keys, inner)) => lists::adopt(items, &keys, inner).map(Value::Array),
+            None => Some(patch.clone()),
+        },
+        other => Some(other.clone()),
     }
 }
 
 /// What a merge does to values it does not name: items of one key become one.
-fn settle(value: &mut Value, schema: Schema) {
-    match (value, schema) {
-        (Value::Object(map), _) => {
+fn settle(value: &mut Value, schema: Schema<'_>) {
+    match value {
+        Value::Object(map) => {
             let schema = embedded(schema, map);
             for (name, value) in map.iter_mut() {
                 settle(value, schema.field(name));
             }
         }
-        (Value::Array(items), Schema::Items(keys, fields)) => {
-            lists::merge(items, &[], keys, Schema::Fields(fields));
+        Value::Array(items) => {
+            if let Some((keys, inner)) = schema.items() {
+                lists::merge(items, &[], &keys, inner);
+            }
         }
         _ => {}
     }

@@ -1,39 +1,82 @@
 //! Which lists of the built-in kinds are merged item by item, and by which keys. Facts of the
 //! Kubernetes 1.21 schema, which kustomize 5 merges by.
 
+use serde_json::Value;
+
+use super::openapi::OpenApi;
 use super::resource::Id;
+
+/// The schemas that objects are merged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Schemas<'a> {
+    /// Those of this table.
+    BuiltIn,
+    /// Those of a document of the kustomization's.
+    Own(&'a OpenApi),
+}
+
+impl<'a> Schemas<'a> {
+    /// That of an object.
+    pub(crate) fn of(self, id: &Id) -> Schema<'a> {
+        let found = match self {
+            Self::BuiltIn => {
+                let version = |known: &(&str, &str)| known.0 == id.group && known.1 == id.version;
+                let row = KINDS.iter().find(|(versions, kinds, _)| {
+                    kinds.contains(&id.kind.as_str()) && versions.iter().any(version)
+                });
+                row.map(|(.., fields)| Schema::Fields(fields))
+            }
+            Self::Own(api) => api.of(id).map(|schema| Schema::Own(api, schema)),
+        };
+        found.unwrap_or(Schema::Unknown(self))
+    }
+}
 
 /// What is known of a value.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Schema {
-    /// Nothing: it belongs to a kind that is not built in.
-    Unknown,
+pub(crate) enum Schema<'a> {
+    /// Nothing: it belongs to a kind that these do not have.
+    Unknown(Schemas<'a>),
     /// Its fields are known.
     Fields(&'static Fields),
     /// It is a list whose items are merged: those that agree in these keys, or, without a key,
     /// those that are equal. All other lists are replaced.
     Items(&'static [&'static str], &'static Fields),
+    /// What a document says.
+    Own(&'a OpenApi, &'a Value),
 }
 
 /// The fields that have merged lists in them. A field that is not named has none.
 #[derive(Debug)]
-pub(crate) struct Fields(&'static [(&'static str, Schema)]);
+pub(crate) struct Fields(&'static [(&'static str, Schema<'static>)]);
 
-impl Schema {
-    /// That of an object.
-    pub(crate) fn of(id: &Id) -> Self {
-        let version = |known: &(&str, &str)| known.0 == id.group && known.1 == id.version;
-        let row = KINDS.iter().find(|(versions, kinds, _)| {
-            kinds.contains(&id.kind.as_str()) && versions.iter().any(version)
-        });
-        row.map_or(Self::Unknown, |(.., fields)| Self::Fields(fields))
-    }
-
+impl<'a> Schema<'a> {
     /// That of a field of a mapping.
     pub(crate) fn field(self, name: &str) -> Self {
-        let Self::Fields(Fields(fields)) = self else { return Self::Unknown };
-        let found = fields.iter().find(|(known, _)| *known == name);
-        found.map_or(Self::Fields(&PLAIN), |(_, schema)| *schema)
+        match self {
+            Self::Unknown(schemas) => Self::Unknown(schemas),
+            Self::Items(..) => Self::Unknown(Schemas::BuiltIn),
+            Self::Fields(Fields(fields)) => {
+                let found = fields.iter().find(|(known, _)| *known == name);
+                found.map_or(Self::Fields(&PLAIN), |(_, schema)| *schema)
+            }
+            Self::Own(api, schema) => match api.field(schema, name) {
+                Some(field) => Self::Own(api, field),
+                None => Self::Unknown(Schemas::Own(api)),
+            },
+        }
+    }
+
+    /// If it is that of a list whose items are merged: the keys of the items, and their schema.
+    pub(crate) fn items(self) -> Option<(Vec<&'a str>, Self)> {
+        match self {
+            Self::Items(keys, fields) => Some((keys.to_vec(), Self::Fields(fields))),
+            Self::Own(api, schema) => {
+                let (keys, items) = api.items(schema)?;
+                Some((keys, Self::Own(api, items)))
+            }
+            Self::Unknown(_) | Self::Fields(_) => None,
+        }
     }
 }
 

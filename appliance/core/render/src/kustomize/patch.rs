@@ -5,11 +5,23 @@ use serde_json::Value;
 use super::file::{Patch, Selector};
 use super::json_patch;
 use super::merge::{Merged, strategic as merge};
+use super::merge_keys::Schemas;
 use super::resource::{Id, Resource, mapping};
 use super::selector::Matcher;
 use crate::RenderError;
 use crate::reader::Reader;
 use crate::yaml::Dialect;
+
+/// Where a patch stands, and what it is merged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site<'a> {
+    /// The resolved folder of the kustomization.
+    pub(crate) folder: &'a str,
+    /// The kustomization's file, for messages.
+    pub(crate) file: &'a str,
+    /// The schemas that objects are merged by.
+    pub(crate) schemas: Schemas<'a>,
+}
 
 /// What a patch says.
 enum Change {
@@ -22,11 +34,11 @@ enum Change {
 /// `patchesStrategicMerge`: each entry is a patch, or the path of a file with patches.
 pub(crate) fn strategic(
     reader: &mut Reader<'_>,
-    folder: &str,
-    file: &str,
+    site: Site<'_>,
     entries: &[String],
     resources: &mut Vec<Resource>,
 ) -> Result<(), RenderError> {
+    let Site { folder, file, .. } = site;
     for entry in entries {
         let inline = reader.documents(entry.as_bytes(), Dialect::KustomizePatch, file).ok();
         let documents: Vec<Value> =
@@ -40,7 +52,7 @@ pub(crate) fn strategic(
         };
         for mut patch in patches {
             drop_null_annotations(&mut patch);
-            to_its_object(resources, &patch, &Patch::default(), file)?;
+            to_its_object(resources, &patch, &Patch::default(), site)?;
         }
     }
     Ok(())
@@ -49,17 +61,17 @@ pub(crate) fn strategic(
 /// One entry of `patches` or `patchesJson6902`.
 pub(crate) fn one(
     reader: &mut Reader<'_>,
-    folder: &str,
-    file: &str,
+    site: Site<'_>,
     patch: &Patch,
     resources: &mut Vec<Resource>,
 ) -> Result<(), RenderError> {
+    let Site { folder, file, .. } = site;
     let change = read(reader, folder, file, patch)?;
     match (&patch.target, &change) {
-        (Some(target), _) => to_selected(resources, &change, patch, target, file),
+        (Some(target), _) => to_selected(resources, &change, patch, target, site),
         (None, Change::Merge(documents)) => documents
             .iter()
-            .try_for_each(|document| to_its_object(resources, document, patch, file)),
+            .try_for_each(|document| to_its_object(resources, document, patch, site)),
         (None, Change::Operations(_)) => {
             let why = "patches: a JSON patch does not say which object it is for; give it a \
                        target";
@@ -129,9 +141,9 @@ fn to_selected(
     change: &Change,
     patch: &Patch,
     target: &Selector,
-    file: &str,
+    site: Site<'_>,
 ) -> Result<(), RenderError> {
-    let wrong = |why: String| RenderError::Build { file: file.to_owned(), why };
+    let wrong = |why: String| RenderError::Build { file: site.file.to_owned(), why };
     let matcher = Matcher::new(target).map_err(wrong)?;
     let mut deleted = Vec::new();
     for (index, resource) in resources.iter_mut().enumerate() {
@@ -148,7 +160,7 @@ fn to_selected(
                 let [document] = &documents[..] else {
                     return Err(wrong("a patch with a target is one document".to_owned()));
                 };
-                if apply(resource, document, patch) == Merged::Deleted {
+                if apply(resource, document, patch, site.schemas) == Merged::Deleted {
                     deleted.push(index);
                 } else {
                     set_texts(resource, document);
@@ -188,10 +200,10 @@ fn to_its_object(
     resources: &mut Vec<Resource>,
     document: &Value,
     patch: &Patch,
-    file: &str,
+    site: Site<'_>,
 ) -> Result<(), RenderError> {
     let id = Id::of(document);
-    let wrong = |why: String| RenderError::Build { file: file.to_owned(), why };
+    let wrong = |why: String| RenderError::Build { file: site.file.to_owned(), why };
     if id.kind.is_empty() || id.name.is_empty() {
         return Err(wrong("a patch without a target names its object: kind and name".to_owned()));
     }
@@ -206,7 +218,7 @@ fn to_its_object(
         return Err(wrong(format!("a patch is for {id}, and {count} objects are that")));
     };
     if let Some(resource) = resources.get_mut(index)
-        && apply(resource, document, patch) == Merged::Deleted
+        && apply(resource, document, patch, site.schemas) == Merged::Deleted
     {
         resources.remove(index);
     }
@@ -214,10 +226,10 @@ fn to_its_object(
 }
 
 /// Merges, and gives the object its identity back unless the patch may change it.
-fn apply(resource: &mut Resource, document: &Value, patch: &Patch) -> Merged {
+fn apply(resource: &mut Resource, document: &Value, patch: &Patch, schemas: Schemas<'_>) -> Merged {
     let before = resource.id();
     let api_version = resource.value.get("apiVersion").cloned();
-    if merge(&mut resource.value, document, &before) == Merged::Deleted {
+    if merge(&mut resource.value, document, &before, schemas) == Merged::Deleted {
         return Merged::Deleted;
     }
     if patch.allow_name_change || patch.allow_kind_change {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::configuration::Configuration;
 use super::fields::FieldSpec;
 use super::file::{ImageRule, Kustomization, Patch, ReplicaRule};
+use super::patch::Site;
 use super::replacements::Replacement;
 use super::resource::Resource;
 use super::transform::{self, Affix, NamespaceRule};
@@ -114,21 +115,21 @@ impl<'a> Transformer<'a> {
         }
     }
 
-    /// Does it. `file` is the kustomization's, in the resolved `folder`.
+    /// Does it.
     pub(super) fn run(
         &self,
         reader: &mut Reader<'_>,
-        folder: &str,
-        file: &str,
+        site: Site<'_>,
         resources: &mut Vec<Resource>,
     ) -> Result<(), RenderError> {
+        let file = site.file;
         let wrong = |why: String| RenderError::Build { file: file.to_owned(), why };
         match self {
             Self::StrategicMerge(entries) => {
-                patch::strategic(reader, folder, file, entries, resources)?;
+                patch::strategic(reader, site, entries, resources)?;
             }
             Self::Patch(patch) | Self::JsonPatch(patch) => {
-                patch::one(reader, folder, file, patch, resources)?;
+                patch::one(reader, site, patch, resources)?;
             }
             Self::Namespace(rule, specs) => transform::namespace(resources, rule, specs, file)?,
             Self::Prefix(prefix, specs) => {

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::LoadRestrictor;
 use fyr_model::{DirectoryOptions, KustomizeReplicas, KustomizeSelector, SourceTree};
 
 fn environment() -> BuildEnvironment {
@@ -14,14 +15,14 @@ fn tool(files: &[(&str, &str)], tool: &Tool) -> Result<Tool, RenderError> {
     for (name, text) in files {
         tree.insert_bytes(&format!("apps/{name}"), text.as_bytes()).unwrap();
     }
-    effective_tool(&mut Reader::new(&tree), "apps", "shop", tool)
+    effective_tool(&mut Reader::new(&tree, LoadRestrictor::RootOnly), "apps", "shop", tool)
 }
 
 fn applied(file: Value, options: &KustomizeOptions) -> Result<Kustomization, RenderError> {
     let mut tree = SourceTree::default();
     tree.insert_bytes("components/here/kustomization.yaml", *b"").unwrap();
     let mut kustomization = Kustomization::read(file, "k.yaml").unwrap();
-    let reader = Reader::new(&tree);
+    let reader = Reader::new(&tree, LoadRestrictor::RootOnly);
     apply(&mut kustomization, options, &environment(), &reader, "apps", "k.yaml")?;
     Ok(kustomization)
 }

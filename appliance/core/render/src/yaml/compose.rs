@@ -141,7 +141,7 @@ impl<'t> Composer<'t, '_> {
         let string = || Ok(Value::String(text.to_owned()));
         let as_written = place == Place::Annotation
             && match self.dialect {
-                Dialect::Kubernetes => false,
+                Dialect::Kubernetes | Dialect::Kustomization => false,
                 Dialect::Kustomize => true,
                 Dialect::KustomizePatch => scalar::plain(text, self.dialect) != Ok(Value::Null),
             };
@@ -209,7 +209,7 @@ impl<'t> Composer<'t, '_> {
             let key = self.key(key)?;
             let next = self.next()?;
             let value = self.node(next, place.below(&key), depth + 1)?;
-            if map.contains_key(&key) {
+            if map.contains_key(&key) && self.dialect != Dialect::Kustomization {
                 let why = format!("the key {key:?} is already defined in this mapping");
                 return Err(YamlError::new(line, why));
             }

@@ -9,7 +9,7 @@ use fyr_model::{
     Revision, Source,
 };
 use fyr_plan::{Desired, DesiredContext, Scope};
-use fyr_render::{Facts, RenderError};
+use fyr_render::{Facts, LoadRestrictor, RenderError};
 
 use super::source::ResolvedSource;
 use crate::context::Context;
@@ -198,6 +198,7 @@ fn render(
         tool: &source.tool,
         environment: &application.build_environment(source, commit),
         application: &application.name,
+        load_restrictor: LoadRestrictor::RootOnly,
     })
     .map_err(|error| BuildError::Render {
         path: source.path.clone(),

@@ -1,6 +1,7 @@
 use fyr_model::SourceTree;
 
 use super::*;
+use crate::LoadRestrictor;
 
 fn tree() -> SourceTree {
     let mut tree = SourceTree::default();
@@ -23,7 +24,12 @@ fn texts(texts: &[&str]) -> Vec<String> {
 
 fn config(generator: &Generator) -> Result<Resource, RenderError> {
     let tree = tree();
-    config_map(&mut Reader::new(&tree), "app", "app/kustomization.yaml", generator)
+    config_map(
+        &mut Reader::new(&tree, LoadRestrictor::RootOnly),
+        "app",
+        "app/kustomization.yaml",
+        generator,
+    )
 }
 
 fn build(resources: &mut Vec<Resource>, generated: Resource, behavior: Behavior) -> bool {
@@ -54,7 +60,9 @@ fn secrets_hold_base64_in_lines() {
     let tree = tree();
     let secret = |files: &[&str]| {
         let generator = Generator { files: texts(files), ..generator() };
-        secret(&mut Reader::new(&tree), "app", "k", &generator).unwrap().value
+        secret(&mut Reader::new(&tree, LoadRestrictor::RootOnly), "app", "k", &generator)
+            .unwrap()
+            .value
     };
     let line = "enp6".repeat(17) + "en\n" + "o=\n";
     let made = secret(&["long.txt"]);

@@ -22,7 +22,7 @@ pub(super) fn merge(
     target: &mut Vec<Value>,
     patch: &[Value],
     keys: &[&str],
-    items: Schema,
+    items: Schema<'_>,
 ) -> bool {
     let (what, patch) = split(patch);
     match what {
@@ -34,7 +34,7 @@ pub(super) fn merge(
 }
 
 /// What a patch gives where there is no list to merge it into.
-pub(super) fn adopt(patch: &[Value], keys: &[&str], items: Schema) -> Option<Vec<Value>> {
+pub(super) fn adopt(patch: &[Value], keys: &[&str], items: Schema<'_>) -> Option<Vec<Value>> {
     let (what, patch) = split(patch);
     (what != Some("delete")).then(|| adopt_all(&patch, keys, items))
 }
@@ -49,17 +49,17 @@ fn split(patch: &[Value]) -> (Option<&str>, Vec<&Value>) {
     (what, rest.collect())
 }
 
-fn adopt_all(patch: &[&Value], keys: &[&str], items: Schema) -> Vec<Value> {
+fn adopt_all(patch: &[&Value], keys: &[&str], items: Schema<'_>) -> Vec<Value> {
     let mut new: Vec<Value> = patch.iter().filter_map(|item| adopt_item(item, items)).collect();
     merge_items(&mut new, &[], keys, items);
     new
 }
 
-fn adopt_item(item: &Value, items: Schema) -> Option<Value> {
+fn adopt_item(item: &Value, items: Schema<'_>) -> Option<Value> {
     super::adopt(item, items).filter(|new| !is_empty(new))
 }
 
-fn merge_items(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema) {
+fn merge_items(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema<'_>) {
     if keys.is_empty() {
         return equal(target, patch);
     }
@@ -99,7 +99,7 @@ fn equal(target: &mut Vec<Value>, patch: &[&Value]) {
 }
 
 /// Merges items that have all of their keys. Those that have none stand for themselves.
-fn keyed(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema) {
+fn keyed(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema<'_>) {
     let is_keyed = |key: &Key| key.iter().any(|text| !text.is_empty());
     let mut slots: Vec<Option<Value>> = target.drain(..).map(Some).collect();
     let mut places: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
@@ -147,7 +147,7 @@ fn is_empty(value: &Value) -> bool {
     value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
-fn merge_item(item: Option<&mut Value>, change: &Value, items: Schema) {
+fn merge_item(item: Option<&mut Value>, change: &Value, items: Schema<'_>) {
     if let (Some(Value::Object(item)), Value::Object(changes)) = (item, change) {
         maps(item, changes, items);
     }
@@ -166,7 +166,7 @@ fn unite(slots: &mut [Option<Value>], places: &BTreeMap<Key, Vec<usize>>, at_fir
 
 /// Merges items of which some leave out a key. One that does stands for another that agrees in the
 /// rest, in a way that loses what is ambiguous: that is how kustomize has it.
-fn lenient(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema) {
+fn lenient(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema<'_>) {
     let mut all: Vec<Key> = Vec::new();
     for key in patch.iter().copied().chain(&*target).map(|item| key_of(item, keys)) {
         if !all.contains(&key) {

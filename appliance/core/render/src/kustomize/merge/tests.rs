@@ -1,12 +1,13 @@
 use serde_json::{Value, json};
 
 use super::{Merged, strategic};
+use crate::kustomize::merge_keys::Schemas;
 use crate::kustomize::resource::Id;
 
 fn merged(target: &Value, patch: &Value) -> Value {
     let mut target = target.clone();
     let id = Id::of(&target);
-    assert_eq!(strategic(&mut target, patch, &id), Merged::Kept);
+    assert_eq!(strategic(&mut target, patch, &id, Schemas::BuiltIn), Merged::Kept);
     target
 }
 
@@ -95,7 +96,10 @@ fn null_and_directives_delete_fields() {
 fn a_patch_deletes_the_whole_object() {
     let mut target = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}});
     let id = Id::of(&target);
-    assert_eq!(strategic(&mut target, &json!({"$patch": "delete"}), &id), Merged::Deleted);
+    assert_eq!(
+        strategic(&mut target, &json!({"$patch": "delete"}), &id, Schemas::BuiltIn),
+        Merged::Deleted
+    );
 }
 
 #[test]
