@@ -1,6 +1,7 @@
-//! Benchmarks: one JSON line a measurement, each with a floor measured in the same run.
+//! Benchmarks: one JSON line a measurement, each with a floor or a peer measured in the same run.
 
 mod cold_start;
+mod kustomize;
 mod latency;
 mod processes;
 mod report;
@@ -32,6 +33,7 @@ enum Name {
     ColdStart,
     Steady,
     Restart,
+    Kustomize,
 }
 
 #[tokio::main]
@@ -44,6 +46,7 @@ async fn main() {
             Name::ColdStart => cold_start::run(arguments.apps).await,
             Name::Steady => steady::steady(arguments.apps, arguments.seconds).await,
             Name::Restart => steady::restart(arguments.apps).await,
+            Name::Kustomize => kustomize::run(),
         }
     }
 }

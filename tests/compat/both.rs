@@ -8,8 +8,8 @@ use std::process::Command;
 use fyr_model::SourceTree;
 use serde_json::Value;
 
-/// What a build gives: objects, or why there are none.
-type Built = Result<Vec<Value>, String>;
+/// What a build prints, or why it prints nothing.
+type Built = Result<String, String>;
 
 /// Files by path, and where they are on disk.
 pub(crate) struct Files {
@@ -72,17 +72,14 @@ fn upstream(folder: &Path) -> Built {
         .output()
         .unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
     if output.status.success() {
-        Ok(parse(&String::from_utf8(output.stdout).unwrap()))
+        Ok(String::from_utf8(output.stdout).unwrap())
     } else {
         Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     }
 }
 
 fn ours(tree: &SourceTree, folder: &str) -> Built {
-    match fyr_render::build(tree, folder) {
-        Ok(text) => Ok(parse(&text)),
-        Err(error) => Err(error.to_string()),
-    }
+    fyr_render::build(tree, folder).map_err(|error| error.to_string())
 }
 
 fn parse(text: &str) -> Vec<Value> {
@@ -96,13 +93,16 @@ pub(crate) struct Both {
 }
 
 impl Both {
-    /// In what they differ, if they do. Both refusing is the same, whatever they say.
+    /// In what they differ, if they do: in objects, or else in bytes. Both refusing is the same,
+    /// whatever they say.
     pub(crate) fn difference(&self) -> Option<String> {
         match (&self.upstream, &self.ours) {
             (Err(_), Err(_)) => None,
             (Ok(_), Err(why)) => Some(format!("only upstream builds it; ours says: {why}")),
             (Err(why), Ok(_)) => Some(format!("only ours builds it; upstream says: {why}")),
-            (Ok(upstream), Ok(ours)) => objects_differ(upstream, ours),
+            (Ok(upstream), Ok(ours)) if upstream == ours => None,
+            (Ok(upstream), Ok(ours)) => objects_differ(&parse(upstream), &parse(ours))
+                .or_else(|| Some(lines_differ(upstream, ours))),
         }
     }
 }
@@ -118,6 +118,15 @@ fn objects_differ(upstream: &[Value], ours: &[Value]) -> Option<String> {
         .zip(ours)
         .find_map(|(upstream, ours)| Some((name(ours), values_differ(upstream, ours, "")?)))
         .map(|(name, difference)| format!("{name}: {difference}"))
+}
+
+/// The first line in which two texts differ, with what stands before it.
+fn lines_differ(upstream: &str, ours: &str) -> String {
+    let same = upstream.lines().zip(ours.lines()).take_while(|(a, b)| a == b).count();
+    let from = |text: &str| {
+        text.lines().skip(same.saturating_sub(3)).take(6).collect::<Vec<_>>().join("\n    ")
+    };
+    format!("printed otherwise:\n  upstream\n    {}\n  ours\n    {}", from(upstream), from(ours))
 }
 
 fn name(object: &Value) -> String {
@@ -145,14 +154,19 @@ fn values_differ(upstream: &Value, ours: &Value, place: &str) -> Option<String> 
 
 #[test]
 fn a_difference_is_found_wherever_it_is() {
-    let object = |image| serde_json::json!({"kind": "Pod", "metadata": {"name": "a"}, "spec": {"images": [image]}});
+    let pod = |image: &str| {
+        Ok(format!("kind: Pod\nmetadata:\n  name: a\nspec:\n  images:\n  - {image}\n"))
+    };
     let both = |upstream: Built, ours: Built| Both { upstream, ours }.difference();
     let why = || Err("no".to_owned());
-    assert_eq!(both(Ok(vec![object("a")]), Ok(vec![object("a")])), None);
+    let nothing = || Ok(String::new());
+    assert_eq!(both(pod("a"), pod("a")), None);
     assert_eq!(both(why(), why()), None);
-    let difference = both(Ok(vec![object("a")]), Ok(vec![object("b")])).unwrap();
+    let difference = both(pod("a"), pod("b")).unwrap();
     assert!(difference.contains("Pod -/a: /spec/images/0"), "{difference}");
-    assert!(both(Ok(vec![object("a")]), Ok(vec![])).is_some());
-    assert!(both(Ok(vec![]), why()).is_some());
-    assert!(both(why(), Ok(vec![])).is_some());
+    let difference = both(pod("a"), pod("'a'")).unwrap();
+    assert!(difference.contains("printed otherwise"), "{difference}");
+    assert!(both(pod("a"), nothing()).is_some());
+    assert!(both(nothing(), why()).is_some());
+    assert!(both(why(), nothing()).is_some());
 }

@@ -14,7 +14,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_people_write_builds_to_the_same_objects() {
+fn what_people_write_builds_to_the_same_bytes() {
     let mut differences = Vec::new();
     let mut built = 0;
     for case in cases("corpus") {

@@ -1,5 +1,5 @@
 //! Rendering against upstream kustomize: the same files, built by both, give the same objects in
-//! the same order, or are refused by both.
+//! the same order and are printed alike to the byte, or are refused by both.
 //!
 //! `FYR_KUSTOMIZE` names the upstream program.
 

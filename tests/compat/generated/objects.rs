@@ -327,7 +327,7 @@ fn cluster(random: &mut Random, name: &str) -> Value {
 
 fn custom(random: &mut Random, name: &str) -> Value {
     let kind = random.pick(&["Backup", "Backup", "Certificate"]);
-    let spec = json!({"secretName": "keys", "image": "nginx:1.25", "selector": {"app": name},
+    let spec = json!({"secretName": "keys", "secretRef": {"name": "keys"}, "image": "nginx:1.25", "selector": {"app": name},
         "target": {"kind": "StatefulSet", "name": name}, "replicas": 1,
         "jobs": [{"containers": [{"name": "main", "image": "nginx"}]}],
         "steps": [{"name": "a", "run": "x"}, {"name": "b", "run": "y"}]});

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::objects::{WORKLOADS, objects};
 use super::random::Random;
-use super::{patches, raw};
+use super::{extras, patches, raw};
 
 /// The files of one case, and the folder to build.
 pub(super) struct Case {
@@ -33,8 +33,13 @@ impl Case {
             if has_component && level == levels - 1 {
                 fields.insert("components".to_owned(), json!(["../component"]));
             }
+            let mut files = extras::add(&mut random, &mut fields, &objects[0], level);
             if level == levels - 1 {
                 order(&mut random, &mut fields);
+                files.extend(extras::add_to_top(&mut random, &mut fields));
+            }
+            for (name, text) in files {
+                case.put(&format!("overlay{level}/{name}"), text);
             }
             case.kustomization(&format!("overlay{level}"), fields);
         }
@@ -84,6 +89,9 @@ impl Case {
                 "labels".to_owned(),
                 json!([{"pairs": {"part-of": "shop"}, "includeSelectors": random.chance(60)}]),
             );
+        }
+        if random.chance(10) {
+            fields.insert("vars".to_owned(), extras::vars(random, &objects[0]));
         }
         if random.chance(20) {
             fields.insert("namespace".to_owned(), json!("shop"));
@@ -231,10 +239,11 @@ fn image(random: &mut Random) -> Value {
     if random.chance(40) {
         image["newName"] = json!(random.pick(&["nginx", "mirror.local:443/nginx", "other"]));
     }
-    match random.below(4) {
+    match random.below(5) {
         0 => image["newTag"] = json!("2.0"),
         1 => image["digest"] = json!("sha256:aaaa"),
-        2 => {
+        2 => image["tagSuffix"] = json!("-slim"),
+        3 => {
             image["newTag"] = json!("3");
             image["digest"] = json!("sha256:bbbb");
         }

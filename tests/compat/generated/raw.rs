@@ -77,6 +77,10 @@ metadata: {name: raw}
 spec:
   numbers: [0x1F, 0b11, 1_000, 1.0, 1e3, -0, .5, 1e21, 9223372036854775808, 1:30]
   texts: [yes, No, on, "y", ~, null, Null, 1.2.3, 0755x, "1e3", "=", "<<", "- a", "a: b", "#"]
+  times:
+  - 2001-01-01
+  - 2001-12-14t21:59:43.10-05:00
+  - "2001-01-01"
   tagged: [!!str 1, !!int "3", !!float 1, !custom x]
   binary: !!binary aGVsbG8=
 "##,

@@ -20,6 +20,7 @@ pub(crate) mod file;
 mod gather;
 mod generate;
 mod hash;
+mod image_pattern;
 mod json_patch;
 mod labels;
 mod merge;

@@ -311,10 +311,12 @@ impl<'r, 't> Build<'r, 't> {
         if self.reader.is_file(&place) {
             let place = self.reader.file_below(folder, path, file)?;
             let bytes = self.reader.bytes(&place, file)?;
-            let origin = Origin::File(self.relative(&place));
+            // What was done names the file of a transformer's own configuration.
+            let is_wanted = self.metadata.origins || self.metadata.transformations;
+            let origin = is_wanted.then(|| Origin::File(self.relative(&place)));
             for object in directory::manifests(self.reader, &bytes, Dialect::Kustomize, &place)? {
                 let mut resource = Resource::new(object);
-                resource.origin = self.metadata.origins.then(|| origin.clone());
+                resource.origin.clone_from(&origin);
                 annotations_to_text(&mut resource);
                 gathered.add(resource, file)?;
             }
@@ -400,8 +402,9 @@ impl<'r, 't> Build<'r, 't> {
         for config in self.configs(folder, file, &kustomization.transformers)? {
             for transformer in self.plugin(folder, file, &config)? {
                 transformer.run(self.reader, site, resources)?;
-                self.note(resources, || self.maker(file, transformer.kind(), Some(&config)));
             }
+            // One that does several things is still one.
+            self.note(resources, || self.maker(file, config.kind(), Some(&config)));
         }
         Ok(())
     }

@@ -96,11 +96,14 @@ pub(crate) fn absorb(
 
 /// Puts a generated object in the place of `known`, whose name, namespace, labels, annotations and
 /// history stay. For a merge its data stays as well. All else is lost, in kustomize too: its type,
-/// its `stringData`, that it is immutable.
+/// its `stringData`, that it is immutable; where it came from is lost only for a replacement.
 fn supersede(known: &mut Resource, generated: Resource, merge: bool) {
     let both_hashed = known.needs_hash && generated.needs_hash;
     let mut old = std::mem::replace(&mut known.value, generated.value);
     known.needs_hash = both_hashed;
+    if !merge {
+        known.origin = generated.origin;
+    }
     let old = mapping(&mut old);
     let new = mapping(&mut known.value);
     for field in if merge { ["data", "binaryData"].as_slice() } else { &[] } {

@@ -1,9 +1,7 @@
 //! The order of a build's objects.
 
-use std::cmp::Ordering;
-
 use super::decode::Fields;
-use super::resource::Resource;
+use super::resource::{Id, Resource};
 use crate::RenderError;
 
 /// Kinds that others need: first, in this order.
@@ -84,21 +82,18 @@ impl Order {
                 (None, Some(position)) => (2, position),
             }
         };
-        resources.sort_by(|left, right| {
-            let (left, right) = (left.id(), right.id());
-            let by_kind = rank(&left.kind).cmp(&rank(&right.kind));
-            by_kind.then_with(|| compare(&left, &right))
+        resources.sort_by_cached_key(|resource| {
+            let id = resource.id();
+            (rank(&id.kind), texts(&id))
         });
     }
 }
 
-/// Compares identities as kustomize does: as text, with marks for empty parts.
-fn compare(left: &super::resource::Id, right: &super::resource::Id) -> Ordering {
-    let or =
-        |text: &str, mark: &str| if text.is_empty() { mark.to_owned() } else { text.to_owned() };
-    let kind = |id: &super::resource::Id| {
-        [or(&id.group, "~G"), or(&id.version, "~V"), or(&id.kind, "~K")].join("_")
+/// What identities are compared by, as in kustomize: text, with marks for empty parts.
+fn texts(id: &Id) -> (String, String) {
+    let or = |text: &str, mark: &str| {
+        if text.is_empty() { mark.to_owned() } else { text.to_owned() }
     };
-    let rest = |id: &super::resource::Id| [or(&id.namespace, "~X"), or(&id.name, "~N")].join("|");
-    kind(left).cmp(&kind(right)).then_with(|| rest(left).cmp(&rest(right)))
+    let kind = [or(&id.group, "~G"), or(&id.version, "~V"), or(&id.kind, "~K")].join("_");
+    (kind, [or(&id.namespace, "~X"), or(&id.name, "~N")].join("|"))
 }

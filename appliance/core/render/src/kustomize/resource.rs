@@ -18,12 +18,14 @@ pub(crate) struct Id {
 
 impl Id {
     pub(crate) fn of(value: &Value) -> Self {
-        let text = |pointer: &str| {
-            value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let GroupVersionKind { group, version, kind } =
-            GroupVersionKind::from_api_version(&text("/apiVersion"), text("/kind"));
-        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+        // This is asked for far more often than anything else, so it takes no detours.
+        let metadata = value.get("metadata");
+        let of_metadata = |field: &str| text(metadata.and_then(|map| map.get(field))).to_owned();
+        let GroupVersionKind { group, version, kind } = GroupVersionKind::from_api_version(
+            text(value.get("apiVersion")),
+            text(value.get("kind")),
+        );
+        let (namespace, name) = (of_metadata("namespace"), of_metadata("name"));
         Self { group, version, kind, namespace, name }
     }
 
@@ -60,6 +62,11 @@ impl std::fmt::Display for Id {
         let namespace = or(&self.namespace, "[noNs]");
         write!(f, "{}.{version}.{group}/{}.{namespace}", self.kind, self.name)
     }
+}
+
+/// A field that is text; empty if it is anything else.
+fn text(field: Option<&Value>) -> &str {
+    field.and_then(Value::as_str).unwrap_or_default()
 }
 
 /// One object of a build.
@@ -118,6 +125,11 @@ impl Resource {
         if self.past.last() != Some(&id) {
             self.past.push(id);
         }
+    }
+
+    /// Its kind.
+    pub(crate) fn kind(&self) -> &str {
+        text(self.value.get("kind"))
     }
 
     pub(crate) fn name(&self) -> &str {

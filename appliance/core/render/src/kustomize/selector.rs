@@ -17,11 +17,11 @@ const NO_NAMESPACE: &str = "_non_namespaceable_";
 /// A selector, ready to match.
 #[derive(Debug)]
 pub(crate) struct Matcher {
-    group: Option<Regex>,
-    version: Option<Regex>,
-    kind: Option<Regex>,
-    name: Option<Regex>,
-    namespace: Option<Regex>,
+    group: Option<Pattern>,
+    version: Option<Pattern>,
+    kind: Option<Pattern>,
+    name: Option<Pattern>,
+    namespace: Option<Pattern>,
     labels: Vec<Requirement>,
     annotations: Vec<Requirement>,
 }
@@ -42,7 +42,7 @@ impl Matcher {
 
     /// Whether an object is selected: by the name and the namespace that it has, or had at first.
     pub(crate) fn matches(&self, resource: &Resource) -> bool {
-        let fits = |pattern: &Option<Regex>, text: &str| {
+        let fits = |pattern: &Option<Pattern>, text: &str| {
             pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
         };
         let (now, first) = (resource.id(), resource.original());
@@ -84,13 +84,36 @@ fn namespace(id: &Id) -> &str {
     if id.is_cluster_scoped() { NO_NAMESPACE } else { id.effective_namespace() }
 }
 
-/// A pattern that has to match the whole of a text; nothing matches everything.
-fn pattern(text: &str) -> Result<Option<Regex>, String> {
+/// A pattern that has to match the whole of a text. Nearly all of them are a name, or some with
+/// bars between; those are compared without building an expression, which costs far more.
+#[derive(Debug)]
+enum Pattern {
+    /// Any of these texts.
+    Texts(Vec<String>),
+    /// An expression.
+    Expression(Regex),
+}
+
+impl Pattern {
+    fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Texts(texts) => texts.iter().any(|other| other == text),
+            Self::Expression(expression) => expression.is_match(text),
+        }
+    }
+}
+
+/// Reads a pattern; nothing matches everything.
+fn pattern(text: &str) -> Result<Option<Pattern>, String> {
     if text.is_empty() {
         return Ok(None);
     }
+    if text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_/|".contains(letter)) {
+        return Ok(Some(Pattern::Texts(text.split('|').map(str::to_owned).collect())));
+    }
     let built = RegexBuilder::new(&format!("^(?:{text})$")).size_limit(PATTERN_BYTES_MAX).build();
-    built.map(Some).map_err(|error| format!("{text:?} is no pattern: {error}"))
+    let built = built.map_err(|error| format!("{text:?} is no pattern: {error}"))?;
+    Ok(Some(Pattern::Expression(built)))
 }
 
 #[cfg(test)]

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::fields::FieldSpec;
 use super::file::{ImageRule, ReplicaRule};
+use super::image_pattern::ImagePattern;
 use super::resource::{Id, Resource, mapping};
 use crate::RenderError;
-
-/// Most bytes of a compiled image pattern: names are short.
-const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
 /// A namespace for everything that lives in one.
 #[derive(Clone, Debug, Default)]
@@ -135,8 +132,11 @@ pub(crate) fn names(resources: &mut [Resource], affix: Affix<'_>, specs: &[Field
                 }
             }
             spec.visit(&mut resource.value, &mut |place| {
-                if let Value::String(name) = place {
-                    *name = affix.around(name);
+                match place {
+                    Value::String(name) => *name = affix.around(name),
+                    // It was just made, for a field that the object did not have.
+                    Value::Null if spec.create => *place = Value::from(affix.around("")),
+                    _ => {}
                 }
             });
         }
@@ -175,17 +175,17 @@ pub(crate) fn replicas(
 /// Changes an image of containers, wherever they are, and then in the fields of `specs`: what is
 /// added to a tag is added twice where both lead to the same place, as kustomize adds it.
 pub(crate) fn image(resources: &mut [Resource], rule: &ImageRule, specs: &[FieldSpec]) {
-    let Some(pattern) = pattern(&rule.name) else { return };
+    let Some(pattern) = ImagePattern::new(&rule.name) else { return };
     let change = |image: &mut String| {
         if pattern.is_match(image) {
             *image = renamed(image, rule);
         }
     };
     for resource in resources.iter_mut() {
-        let id = resource.id();
-        if id.kind == "CustomResourceDefinition" {
+        if resource.kind() == "CustomResourceDefinition" {
             continue;
         }
+        let id = resource.id();
         containers(&mut resource.value, &mut |image| change(image));
         for spec in specs.iter().filter(|spec| spec.is_for(&id)) {
             spec.visit_found(&mut resource.value, &mut |place| {
@@ -195,13 +195,6 @@ pub(crate) fn image(resources: &mut [Resource], rule: &ImageRule, specs: &[Field
             });
         }
     }
-}
-
-/// The images a rule is for. Its name is a pattern in kustomize as well; one that is no pattern
-/// matches nothing.
-fn pattern(name: &str) -> Option<Regex> {
-    let pattern = format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$");
-    RegexBuilder::new(&pattern).size_limit(PATTERN_BYTES_MAX).build().ok()
 }
 
 /// Goes through every list called `containers` or `initContainers`.
@@ -278,12 +271,5 @@ mod tests {
     #[test]
     fn the_port_of_a_registry_is_not_a_tag() {
         assert_eq!(rename("host:5000/a", "", "2", ""), "host:5000/a:2");
-    }
-
-    #[test]
-    fn a_rule_is_for_the_whole_name_only() {
-        let pattern = pattern("nginx").unwrap();
-        assert!(pattern.is_match("nginx") && pattern.is_match("nginx:1.2"));
-        assert!(!pattern.is_match("my/nginx:1") && !pattern.is_match("nginx-x"));
     }
 }

@@ -70,7 +70,8 @@ impl<'a> Transformer<'a> {
             all.push(Self::Labels(Cow::Borrowed(&rule.pairs), Cow::Owned(specs)));
         }
         let common = &kustomization.common_labels;
-        if !common.is_empty() {
+        // With `labels`, kustomize lists this one too, though it has nothing to do.
+        if !common.is_empty() || !kustomization.labels.is_empty() {
             let specs = Cow::Borrowed(configuration.common_labels.as_slice());
             all.push(Self::Labels(Cow::Borrowed(common), specs));
         }

@@ -120,7 +120,13 @@ impl Variables {
         for resource in resources {
             let original = resource.original();
             for spec in specs.iter().filter(|spec| spec.is_for(&original)) {
-                spec.visit(&mut resource.value, &mut |place| replace_in(place, &values));
+                let mut outcome = Ok(());
+                spec.visit(&mut resource.value, &mut |place| {
+                    if outcome.is_ok() {
+                        outcome = replace_in(place, &values);
+                    }
+                });
+                outcome.map_err(|why| format!("{} of {original}: {why}", spec.path))?;
             }
         }
         Ok(())
@@ -195,8 +201,9 @@ fn take(name: &mut String) -> Option<String> {
     (!name.is_empty()).then(|| std::mem::take(name))
 }
 
-/// Replaces in text, in the items of a list, and in the values of a mapping.
-fn replace_in(place: &mut Value, values: &BTreeMap<&str, Value>) {
+/// Replaces in text, in the items of a list, and in the values of a mapping. A list may hold
+/// nothing but text, even where there is nothing to replace.
+fn replace_in(place: &mut Value, values: &BTreeMap<&str, Value>) -> Result<(), &'static str> {
     let replace = |place: &mut Value| {
         if let Value::String(text) = place
             && let Some(new) = replaced(text, values)
@@ -206,10 +213,14 @@ fn replace_in(place: &mut Value, values: &BTreeMap<&str, Value>) {
     };
     match place {
         Value::String(_) => replace(place),
+        Value::Array(items) if !items.iter().all(Value::is_string) => {
+            return Err("vars are replaced here, and an item of the list is no text; quote it");
+        }
         Value::Array(items) => items.iter_mut().for_each(replace),
         Value::Object(map) => map.values_mut().for_each(replace),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+    Ok(())
 }
 
 /// What a text becomes; `None` if nothing in it is to be replaced.
@@ -270,8 +281,15 @@ mod tests {
     fn put(text: &str) -> Value {
         let values = BTreeMap::from([("NAME", json!("web")), ("PORT", json!(80))]);
         let mut place = json!(text);
-        replace_in(&mut place, &values);
+        replace_in(&mut place, &values).unwrap();
         place
+    }
+
+    #[test]
+    fn a_list_with_something_else_than_text_is_refused() {
+        let values = BTreeMap::new();
+        assert!(replace_in(&mut json!(["a", 1]), &values).is_err());
+        assert!(replace_in(&mut json!({"a": 1}), &values).is_ok());
     }
 
     #[test]

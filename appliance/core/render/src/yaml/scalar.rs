@@ -57,7 +57,6 @@ pub(super) fn is_plain_text_when_written(text: &str) -> bool {
         b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => {
             !is_null(text) && !is_old_bool(text)
         }
-        b'<' => text != "<<",
         b'.' => !is_special_float(text) && dotted_float(text).is_none(),
         b'+' | b'-' | b'0'..=b'9' => {
             !is_special_float(text)
@@ -320,10 +319,10 @@ mod tests {
 
     #[test]
     fn what_older_readers_take_for_something_else_is_not_plain_text() {
-        for text in ["y", "No", "on", "~", "", "12", "1:30", "2001-01-01", "<<", "1e3", "0o7"] {
+        for text in ["y", "No", "on", "~", "", "12", "1:30", "2001-01-01", "1e3", "0o7"] {
             assert!(!is_plain_text_when_written(text), "{text}");
         }
-        for text in ["yess", "a", "1.2.3", "10Gi", "/x", "<", "1:99", "nope"] {
+        for text in ["yess", "a", "1.2.3", "10Gi", "/x", "<<", "1:99", "nope"] {
             assert!(is_plain_text_when_written(text), "{text}");
         }
     }
