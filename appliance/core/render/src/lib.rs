@@ -7,6 +7,7 @@
 
 mod build;
 mod directory;
+mod edit;
 mod error;
 mod facts;
 mod kustomize;
@@ -19,8 +20,10 @@ use std::fmt;
 use fyr_model::{BuildEnvironment, Digest, DirectoryOptions, Hasher, Object, SourceTree, Tool};
 
 pub use self::build::{build, to_yaml};
+pub use self::edit::{EditError, set_images};
 pub use self::error::RenderError;
 pub use self::facts::Facts;
+pub use self::kustomize::file::FILE_NAMES as KUSTOMIZATION_FILES;
 pub use self::reader::LoadRestrictor;
 pub use self::yaml::YamlError;
 use crate::reader::Reader;

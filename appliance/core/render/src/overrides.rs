@@ -3,7 +3,7 @@
 //!
 //! What an override says is merged into what is there; nothing in the tree is changed.
 
-mod image;
+pub(crate) mod image;
 mod options;
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use fyr_render::{LoadRestrictor, to_yaml};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output;
-use crate::render;
+use crate::{render, whole_file};
 
 /// Render a folder as the daemon would
 ///
@@ -160,7 +160,7 @@ fn file_name(object: &Object) -> String {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|error| cannot_write(path, &error))
+    whole_file::write(path, text).map_err(|error| cannot_write(path, &error))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

@@ -11,13 +11,16 @@ use crate::cluster::ClusterCommand;
 use crate::compare::CompareArguments;
 use crate::completion::CompletionArguments;
 use crate::context::Context;
+use crate::edit::EditCommand;
 use crate::exit::{Exit, Failure};
 use crate::explain::ExplainArguments;
 use crate::repo::RepoCommand;
 use crate::status::StatusArguments;
 use crate::up::UpArguments;
 use crate::version::VersionArguments;
-use crate::{app, audit, build, cluster, compare, completion, explain, repo, status, version};
+use crate::{
+    app, audit, build, cluster, compare, completion, edit, explain, repo, status, version,
+};
 
 /// Steer Kubernetes clusters from Git, from outside them
 #[derive(Debug, Parser)]
@@ -107,6 +110,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Audit(AuditCommand),
     Build(BuildArguments),
+    #[command(subcommand)]
+    Edit(EditCommand),
     Diff(CompareArguments),
     Up(UpArguments),
     Completion(CompletionArguments),
@@ -124,6 +129,7 @@ impl Command {
             Self::Repo(command) => repo::run(context, command).await,
             Self::Audit(command) => audit::run(context, command).await,
             Self::Build(arguments) => build::run(context, arguments),
+            Self::Edit(command) => edit::run(context, command),
             Self::Diff(arguments) => compare::run(context, arguments).await,
             Self::Completion(arguments) => completion::run(arguments),
             Self::Explain(arguments) => explain::run(arguments),

@@ -14,6 +14,7 @@ mod compare;
 mod completion;
 mod confirm;
 mod context;
+mod edit;
 mod exit;
 mod explain;
 mod output;
@@ -29,6 +30,7 @@ mod time;
 mod unified;
 mod up;
 mod version;
+mod whole_file;
 
 use std::process::ExitCode;
 

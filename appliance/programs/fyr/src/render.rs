@@ -9,7 +9,7 @@ use fyr_render::{Rendered, Request};
 use crate::build::RenderArguments;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::source_folder::{self, SourceFolder};
+use crate::source_folder;
 use crate::style::{Paint, clean, painted};
 
 /// Renders a folder; what was left out is told on standard error.
@@ -18,7 +18,8 @@ pub(crate) fn folder(
     folder: &Path,
     arguments: RenderArguments,
 ) -> Result<Rendered, Failure> {
-    let source = source(context, folder)?;
+    let source = source_folder::read(folder, TreeLimits::default())
+        .map_err(|error| Failure::of(ErrorCode::File, &error))?;
     let tool = if arguments.recurse {
         Tool::Directory(DirectoryOptions { recurse: true, ..DirectoryOptions::default() })
     } else {
@@ -37,15 +38,6 @@ pub(crate) fn folder(
         warn(context, &warning.to_string());
     }
     Ok(rendered)
-}
-
-fn source(context: &Context, folder: &Path) -> Result<SourceFolder, Failure> {
-    let source = source_folder::read(folder, TreeLimits::default())
-        .map_err(|error| Failure::of(ErrorCode::File, &error))?;
-    for warning in &source.warnings {
-        warn(context, warning);
-    }
-    Ok(source)
 }
 
 fn failed(folder: &Path, error: &dyn std::error::Error) -> Failure {

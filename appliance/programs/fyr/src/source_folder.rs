@@ -50,8 +50,6 @@ pub(crate) struct SourceFolder {
     pub(crate) tree: SourceTree,
     /// The folder in it.
     pub(crate) path: String,
-    /// What was passed over, for people.
-    pub(crate) warnings: Vec<String>,
 }
 
 /// Reads a folder and what it refers to.
@@ -185,17 +183,13 @@ impl Reading {
         let mut folder = SourceFolder {
             tree: SourceTree::default(),
             path: text(start.strip_prefix(&root).unwrap_or(Path::new("")))?,
-            warnings: Vec::new(),
         };
         for (path, file) in self.files {
             let Ok(relative) = path.strip_prefix(&root) else { continue };
-            match folder.tree.insert(&text(relative)?, file) {
-                Ok(()) => {}
-                Err(error @ SourceTreeError::LinkLeaves { .. }) => {
-                    folder.warnings.push(format!("passed over: {error}"));
-                }
-                Err(source) => return Err(FolderError::Path { path, source }),
-            }
+            folder
+                .tree
+                .insert(&text(relative)?, file)
+                .map_err(|source| FolderError::Path { path, source })?;
         }
         Ok(folder)
     }
@@ -297,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_read_with_its_target_and_one_that_leaves_is_passed_over() {
+    fn a_link_is_read_with_its_target_and_is_an_error_only_for_who_follows_it_out() {
         let folder = sample();
         let root = folder.path().join("repo");
         write(&root, ".git/HEAD", "");
@@ -307,7 +301,7 @@ mod tests {
         let read = read(&dir, TreeLimits::default()).unwrap();
         assert!(paths(&read).contains(&"shared/x.yaml"), "{:?}", paths(&read));
         assert_eq!(read.tree.resolve("overlays/prod/shared/x.yaml").unwrap(), "shared/x.yaml");
-        assert!(read.warnings[0].contains("leaves the repository"), "{:?}", read.warnings);
+        assert!(read.tree.resolve("overlays/prod/etc").is_err());
     }
 
     #[test]

@@ -18,9 +18,8 @@ use super::transform::NamespaceRule;
 use super::variables::Variable;
 use crate::RenderError;
 
-/// Names of the file; a folder has exactly one of them.
-pub(crate) const FILE_NAMES: [&str; 3] =
-    ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+/// Names of a kustomization file; a folder has exactly one of them.
+pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields that kustomize has and that are refused when they are set.
 const REFUSED: [&str; 3] = ["helmChartInflationGenerator", "helmCharts", "helmGlobals"];
@@ -130,7 +129,7 @@ pub(crate) struct ReplicaRule {
 }
 
 /// One entry of `images`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ImageRule {
     pub(crate) name: String,
     pub(crate) new_name: String,

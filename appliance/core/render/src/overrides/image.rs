@@ -6,7 +6,7 @@ use crate::kustomize::file::ImageRule;
 const KEEP: &str = "*";
 
 /// Reads one image.
-pub(super) fn rule(text: &str) -> Result<ImageRule, String> {
+pub(crate) fn rule(text: &str) -> Result<ImageRule, String> {
     let (old, new) = match text.split_once('=') {
         Some((old, new)) => (Some(old), new),
         None => (None, text),
@@ -31,7 +31,7 @@ pub(super) fn rule(text: &str) -> Result<ImageRule, String> {
 }
 
 /// Puts what `existing` says where `rule` asks to keep it.
-pub(super) fn keep_marked(mut rule: ImageRule, existing: Option<&ImageRule>) -> ImageRule {
+pub(crate) fn keep_marked(mut rule: ImageRule, existing: Option<&ImageRule>) -> ImageRule {
     let keep = |part: &mut String, of: fn(&ImageRule) -> &String| {
         if part == KEEP {
             *part = existing.map(of).cloned().unwrap_or_default();

@@ -29,6 +29,13 @@ pub(crate) fn documents<'a>(values: impl IntoIterator<Item = &'a Value>) -> Stri
     out
 }
 
+/// Writes a text as it stands on one line: quoted if it would be something else without.
+pub(crate) fn scalar(text: &str) -> String {
+    let mut writer = Writer::new();
+    string(&mut writer, text, true);
+    writer.finish().trim_end_matches('\n').to_owned()
+}
+
 /// Writes one document, with a line break at its end.
 fn document(value: &Value) -> String {
     let mut writer = Writer::new();
