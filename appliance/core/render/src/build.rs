@@ -4,13 +4,14 @@ use fyr_model::{Object, SourceTree};
 
 use crate::reader::Reader;
 use crate::yaml::emit;
-use crate::{LoadRestrictor, RenderError, kustomize};
+use crate::{LoadRestrictor, RenderError, kustomize, locate};
 
 /// Builds the kustomization of a folder of `tree` and prints its objects as [`to_yaml`] does.
 pub fn build(tree: &SourceTree, path: &str) -> Result<String, RenderError> {
     let mut reader = Reader::new(tree, LoadRestrictor::RootOnly);
     let folder = reader.folder(path)?;
-    let objects = kustomize::render(&mut reader, &folder, None)?;
+    let objects = kustomize::render(&mut reader, &folder, None)
+        .map_err(|error| locate::with_line(error, reader.files()))?;
     Ok(to_yaml(&objects))
 }
 

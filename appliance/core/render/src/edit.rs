@@ -2,7 +2,7 @@
 //!
 //! `kustomize edit` reads a file and writes it anew; here only the lines change that have to.
 
-mod outline;
+pub(crate) mod outline;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +23,7 @@ const FIELDS: [&str; 4] = ["newName", "newTag", "digest", "tagSuffix"];
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum EditError {
     /// The file cannot be read.
-    #[error("the kustomization is not valid YAML")]
+    #[error("line {}: it is not valid YAML", .0.line)]
     Yaml(#[source] YamlError),
     /// The file is not what it should be.
     #[error("the kustomization cannot be edited")]

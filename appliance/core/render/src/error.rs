@@ -55,7 +55,7 @@ pub enum RenderError {
         source: SourceTreeError,
     },
     /// A file is not YAML.
-    #[error("{path} is not valid YAML")]
+    #[error("{path}:{}: it is not valid YAML", source.line)]
     Yaml {
         /// The file.
         path: String,
@@ -64,7 +64,7 @@ pub enum RenderError {
         source: YamlError,
     },
     /// A document is no Kubernetes object.
-    #[error("{path}, line {line}: not a Kubernetes object")]
+    #[error("{path}:{line}: it is not a Kubernetes object")]
     Object {
         /// The file.
         path: String,

@@ -11,6 +11,7 @@ mod edit;
 mod error;
 mod facts;
 mod kustomize;
+mod locate;
 mod overrides;
 mod reader;
 mod yaml;
@@ -87,27 +88,35 @@ impl fmt::Display for Warning {
 /// Renders a folder of a source tree.
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let mut reader = Reader::new(request.tree, request.load_restrictor);
+    let rendered = render_with(&mut reader, request);
+    let (objects, warnings, kind) =
+        rendered.map_err(|error| locate::with_line(error, reader.files()))?;
+    let digest = digest(&objects);
+    Ok(Rendered { objects, digest, warnings, kind, facts: reader.into_facts() })
+}
+
+fn render_with(
+    reader: &mut Reader<'_>,
+    request: &Request<'_>,
+) -> Result<(Vec<Object>, Vec<Warning>, SourceKind), RenderError> {
     let folder = reader.folder(request.path)?;
-    let tool = overrides::effective_tool(&mut reader, &folder, request.application, request.tool)?;
+    let tool = overrides::effective_tool(reader, &folder, request.application, request.tool)?;
     let is_kustomize = match &tool {
         Tool::Kustomize(_) => true,
         Tool::Directory(_) => false,
-        Tool::Detect => kustomize::file_in(&reader, &folder)?.is_some(),
+        Tool::Detect => kustomize::file_in(reader, &folder)?.is_some(),
     };
     let (objects, warnings) = match &tool {
         Tool::Kustomize(options) => {
             let given = Some((options, request.environment));
-            (kustomize::render(&mut reader, &folder, given)?, Vec::new())
+            (kustomize::render(reader, &folder, given)?, Vec::new())
         }
-        Tool::Detect if is_kustomize => {
-            (kustomize::render(&mut reader, &folder, None)?, Vec::new())
-        }
-        Tool::Detect => directory::read(&mut reader, &folder, &DirectoryOptions::default())?,
-        Tool::Directory(options) => directory::read(&mut reader, &folder, options)?,
+        Tool::Detect if is_kustomize => (kustomize::render(reader, &folder, None)?, Vec::new()),
+        Tool::Detect => directory::read(reader, &folder, &DirectoryOptions::default())?,
+        Tool::Directory(options) => directory::read(reader, &folder, options)?,
     };
     let kind = if is_kustomize { SourceKind::Kustomize } else { SourceKind::Directory };
-    let digest = digest(&objects);
-    Ok(Rendered { objects, digest, warnings, kind, facts: reader.into_facts() })
+    Ok((objects, warnings, kind))
 }
 
 fn digest(objects: &[Object]) -> Digest {

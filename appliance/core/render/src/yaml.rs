@@ -21,7 +21,7 @@ pub(crate) const DEPTH_MAX: usize = 100;
 
 /// What is wrong with a YAML text, and where.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("line {line}: {why}")]
+#[error("{why}")]
 pub struct YamlError {
     /// Line, from 1.
     pub line: usize,
@@ -48,29 +48,56 @@ impl YamlError {
 /// How much one render may hold, counted after aliases are expanded.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    nodes: usize,
-    bytes: usize,
+    written: Size,
+    aliased: Size,
+    patched: Size,
 }
 
 impl Default for Budget {
-    /// About 200 MiB of values at the worst, and a hundred times a large application.
     fn default() -> Self {
-        Self { nodes: Self::NODES_MAX, bytes: Self::BYTES_MAX }
+        Self {
+            written: Size { nodes: Self::NODES_MAX, bytes: Self::BYTES_MAX },
+            aliased: Size { nodes: Self::ALIASED_NODES_MAX, bytes: Self::ALIASED_BYTES_MAX },
+            patched: Size { nodes: Self::PATCHED_NODES_MAX, bytes: Self::PATCHED_BYTES_MAX },
+        }
     }
 }
 
 impl Budget {
-    /// Scalars and collections of one render.
+    /// Scalars and collections of one render, as they are written: about 200 MiB of values at the
+    /// worst, and a hundred times a large application.
     pub(crate) const NODES_MAX: usize = 1_000_000;
 
     /// Bytes of scalars of one render.
     pub(crate) const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-    /// Takes from the budget; `None` when it is used up.
+    /// Scalars and collections that aliases stand for. A few bytes of them stand for any number,
+    /// and manifests have a handful.
+    pub(crate) const ALIASED_NODES_MAX: usize = 100_000;
+
+    /// Bytes of scalars that aliases stand for.
+    pub(crate) const ALIASED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+    /// Scalars and collections of patches, as often as they are applied: a large patch for
+    /// thousands of objects adds itself to each.
+    pub(crate) const PATCHED_NODES_MAX: usize = 2_000_000;
+
+    /// Bytes of scalars of patches, as often as they are applied.
+    pub(crate) const PATCHED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+    /// Takes what is written from the budget; `None` when it is used up.
     pub(crate) fn take(&mut self, size: Size) -> Option<()> {
-        self.nodes = self.nodes.checked_sub(size.nodes)?;
-        self.bytes = self.bytes.checked_sub(size.bytes)?;
-        Some(())
+        self.written.take(size)
+    }
+
+    /// Takes what an alias stands for.
+    pub(crate) fn take_aliased(&mut self, size: Size) -> Option<()> {
+        self.aliased.take(size)
+    }
+
+    /// Takes a patch that is about to be applied to one object.
+    pub(crate) fn take_patched(&mut self, size: Size) -> Option<()> {
+        self.patched.take(size)
     }
 }
 
@@ -98,9 +125,23 @@ impl Size {
         size
     }
 
+    pub(crate) fn of_all(values: &[Value]) -> Self {
+        let mut size = Self::default();
+        for value in values {
+            size.add(Self::of(value));
+        }
+        size
+    }
+
     fn add(&mut self, other: Self) {
         self.nodes += other.nodes;
         self.bytes += other.bytes;
+    }
+
+    fn take(&mut self, size: Self) -> Option<()> {
+        self.nodes = self.nodes.checked_sub(size.nodes)?;
+        self.bytes = self.bytes.checked_sub(size.bytes)?;
+        Some(())
     }
 }
 

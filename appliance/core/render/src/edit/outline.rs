@@ -6,16 +6,16 @@ use crate::yaml::{DEPTH_MAX, YamlError};
 
 /// A value, and the bytes it stands in. A collection of several lines may reach to what follows it.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Node {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
     /// Written in brackets.
-    pub(super) flow: bool,
-    pub(super) shape: Shape,
+    pub(crate) flow: bool,
+    pub(crate) shape: Shape,
 }
 
 #[derive(Debug)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     Scalar(String),
     /// What an alias stands for is not looked up.
     Alias,
@@ -25,21 +25,21 @@ pub(super) enum Shape {
 
 /// A field of a mapping.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) key: Node,
-    pub(super) value: Node,
+pub(crate) struct Entry {
+    pub(crate) key: Node,
+    pub(crate) value: Node,
 }
 
 impl Node {
     /// What a scalar says.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.shape {
             Shape::Scalar(text) => Some(text),
             Shape::Alias | Shape::List(_) | Shape::Mapping(_) => None,
         }
     }
 
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[Entry] {
         match &self.shape {
             Shape::Mapping(entries) => entries,
             Shape::Scalar(_) | Shape::Alias | Shape::List(_) => &[],
@@ -47,12 +47,12 @@ impl Node {
     }
 
     /// The field of a mapping.
-    pub(super) fn field(&self, name: &str) -> Option<&Entry> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key.text() == Some(name))
     }
 
     /// Whether there is nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         match &self.shape {
             Shape::Scalar(text) => text.is_empty() || text == "null" || text == "~",
             Shape::List(items) => items.is_empty(),
@@ -62,7 +62,7 @@ impl Node {
     }
 
     /// Where the last scalar in it ends.
-    pub(super) fn content_end(&self) -> usize {
+    pub(crate) fn content_end(&self) -> usize {
         match &self.shape {
             _ if self.flow => self.end,
             Shape::List(items) => items.last().map_or(self.end, Self::content_end),
@@ -82,7 +82,7 @@ struct Reader<'t> {
 type Placed<'t> = (Event<'t>, usize, usize);
 
 /// Reads the first document of a text.
-pub(super) fn read(text: &str) -> Result<Node, YamlError> {
+pub(crate) fn read(text: &str) -> Result<Node, YamlError> {
     let options = granit_parser::options! { emit_comments: false };
     let parser = Parser::new_from_str_with_options(text, options);
     let mut reader = Reader { parser };

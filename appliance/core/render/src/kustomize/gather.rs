@@ -89,6 +89,8 @@ pub(super) struct Build<'r, 't> {
     metadata: BuildMetadata,
     /// The schema that counts for the whole build, once one was chosen.
     schema: Option<Chosen>,
+    /// Whether any object was read.
+    has_objects: bool,
 }
 
 /// A schema that a kustomization chose.
@@ -108,7 +110,7 @@ fn schemas(chosen: Option<&Chosen>) -> Schemas<'_> {
 impl<'r, 't> Build<'r, 't> {
     pub(super) fn new(reader: &'r mut Reader<'t>) -> Self {
         let metadata = BuildMetadata::default();
-        Self { reader, stack: Vec::new(), read: 0, metadata, schema: None }
+        Self { reader, stack: Vec::new(), read: 0, metadata, schema: None, has_objects: false }
     }
 
     /// Writes down on the way what the kustomization at the top asks for.
@@ -135,7 +137,8 @@ impl<'r, 't> Build<'r, 't> {
             self.schema = Some(match choice {
                 SchemaChoice::BuiltIn => Chosen::BuiltIn,
                 SchemaChoice::File(path) => {
-                    Chosen::Own(Rc::new(OpenApi::new(self.value(folder, &file, path)?)))
+                    let document = self.value(folder, &file, path)?;
+                    Chosen::Own(Rc::new(OpenApi::new(document, self.has_objects)))
                 }
             });
         }
@@ -311,6 +314,7 @@ impl<'r, 't> Build<'r, 't> {
         if self.reader.is_file(&place) {
             let place = self.reader.file_below(folder, path, file)?;
             let bytes = self.reader.bytes(&place, file)?;
+            self.has_objects = true;
             // What was done names the file of a transformer's own configuration.
             let is_wanted = self.metadata.origins || self.metadata.transformations;
             let origin = is_wanted.then(|| Origin::File(self.relative(&place)));

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::openapi::OpenApi;
+use super::openapi::{Found, OpenApi};
 use super::resource::Id;
 
 /// The schemas that objects are merged by.
@@ -26,7 +26,14 @@ impl<'a> Schemas<'a> {
                 });
                 row.map(|(.., fields)| Schema::Fields(fields))
             }
-            Self::Own(api) => api.of(id).map(|schema| Schema::Own(api, schema)),
+            Self::Own(api) => match api.of(id) {
+                Some(schema) => Some(Schema::Own(api, schema)),
+                None if api.has_built_in() => match Self::BuiltIn.of(id) {
+                    Schema::Unknown(_) => None,
+                    known => Some(known),
+                },
+                None => None,
+            },
         };
         found.unwrap_or(Schema::Unknown(self))
     }
@@ -60,10 +67,7 @@ impl<'a> Schema<'a> {
                 let found = fields.iter().find(|(known, _)| *known == name);
                 found.map_or(Self::Fields(&PLAIN), |(_, schema)| *schema)
             }
-            Self::Own(api, schema) => match api.field(schema, name) {
-                Some(field) => Self::Own(api, field),
-                None => Self::Unknown(Schemas::Own(api)),
-            },
+            Self::Own(api, schema) => Self::found(api, api.field(schema, name)),
         }
     }
 
@@ -73,9 +77,20 @@ impl<'a> Schema<'a> {
             Self::Items(keys, fields) => Some((keys.to_vec(), Self::Fields(fields))),
             Self::Own(api, schema) => {
                 let (keys, items) = api.items(schema)?;
-                Some((keys, Self::Own(api, items)))
+                Some((keys, Self::found(api, items)))
             }
             Self::Unknown(_) | Self::Fields(_) => None,
+        }
+    }
+
+    fn found(api: &'a OpenApi, found: Option<Found<'a>>) -> Self {
+        let built_in = |name: &str| DEFINITIONS.iter().find(|(known, _)| *known == name);
+        match found {
+            Some(Found::Own(schema)) => Self::Own(api, schema),
+            Some(Found::BuiltIn(name)) => {
+                built_in(name).map_or(Self::Fields(&PLAIN), |(_, fields)| Self::Fields(fields))
+            }
+            None => Self::Unknown(Schemas::Own(api)),
         }
     }
 }
@@ -165,6 +180,19 @@ static COMPONENT_STATUS: Fields = Fields(&[
     ("conditions", Schema::Items(&["type"], &PLAIN)),
     ("metadata", Schema::Fields(&META)),
 ]);
+
+/// Definitions of the built-in schema that a schema of one's own may refer to.
+static DEFINITIONS: [(&str, &Fields); 9] = [
+    ("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", &META),
+    ("io.k8s.api.core.v1.PodTemplateSpec", &TEMPLATE),
+    ("io.k8s.api.core.v1.PodSpec", &POD_SPEC),
+    ("io.k8s.api.core.v1.Container", &CONTAINER),
+    ("io.k8s.api.core.v1.EphemeralContainer", &EPHEMERAL_CONTAINER),
+    ("io.k8s.api.core.v1.Volume", &VOLUME),
+    ("io.k8s.api.core.v1.ServiceSpec", &SERVICE_SPEC),
+    ("io.k8s.api.apps.v1.DeploymentSpec", &WORKLOAD_SPEC),
+    ("io.k8s.api.batch.v1.JobSpec", &WORKLOAD_SPEC),
+];
 
 /// Groups with their versions, the kinds all of these have, and what those have in them.
 type Row = (&'static [(&'static str, &'static str)], &'static [&'static str], &'static Fields);

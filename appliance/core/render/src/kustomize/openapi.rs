@@ -1,7 +1,8 @@
 //! `openapi`: a schema of one's own, which says which lists are merged item by item.
 //!
-//! It takes the place of the built-in one for the whole build, built-in kinds included. The one of
-//! the kustomization at the top counts, and otherwise the first that is met on the way.
+//! It takes the place of the built-in one for the whole build, built-in kinds included, unless
+//! objects were read before it was met: then both count, its own definitions first. The one of the
+//! kustomization at the top counts, and otherwise the first that is met on the way.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +23,22 @@ pub(crate) struct OpenApi {
     definitions: Value,
     /// Names of definitions by group, version and kind.
     kinds: BTreeMap<[String; 3], String>,
+    /// Whether the built-in schema counts where this one says nothing.
+    with_built_in: bool,
+}
+
+/// What is found of a field or of items.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found<'a> {
+    /// A schema of the document.
+    Own(&'a Value),
+    /// A built-in definition of this name.
+    BuiltIn(&'a str),
 }
 
 impl OpenApi {
     /// Takes a document of OpenAPI, of which only the definitions count.
-    pub(crate) fn new(mut document: Value) -> Self {
+    pub(crate) fn new(mut document: Value, with_built_in: bool) -> Self {
         let definitions = document.get_mut("definitions").map(Value::take).unwrap_or_default();
         let mut kinds = BTreeMap::new();
         for (name, definition) in definitions.as_object().into_iter().flatten() {
@@ -37,7 +49,12 @@ impl OpenApi {
                 kinds.insert(["group", "version", "kind"].map(part), name.clone());
             }
         }
-        Self { definitions, kinds }
+        Self { definitions, kinds, with_built_in }
+    }
+
+    /// Whether the built-in schema counts where this one says nothing.
+    pub(crate) fn has_built_in(&self) -> bool {
+        self.with_built_in
     }
 
     /// The schema of an object.
@@ -47,15 +64,17 @@ impl OpenApi {
     }
 
     /// That of a field of a mapping.
-    pub(crate) fn field<'a>(&'a self, schema: &'a Value, name: &str) -> Option<&'a Value> {
-        let schema = self.resolved(schema)?;
+    pub(crate) fn field<'a>(&'a self, schema: &'a Value, name: &str) -> Option<Found<'a>> {
         let field = schema.get("properties").and_then(|properties| properties.get(name));
-        field.or_else(|| schema.get("additionalProperties")).filter(|field| field.is_object())
+        let field = field.or_else(|| schema.get("additionalProperties"));
+        self.resolved(field.filter(|field| field.is_object())?)
     }
 
     /// If it is that of a list whose items are merged: the keys of the items, and their schema.
-    pub(crate) fn items<'a>(&'a self, schema: &'a Value) -> Option<(Vec<&'a str>, &'a Value)> {
-        let schema = self.resolved(schema)?;
+    pub(crate) fn items<'a>(
+        &'a self,
+        schema: &'a Value,
+    ) -> Option<(Vec<&'a str>, Option<Found<'a>>)> {
         let strategy = schema.get("x-kubernetes-patch-strategy")?.as_str()?;
         if !strategy.split(',').any(|part| part == "merge") {
             return None;
@@ -65,16 +84,21 @@ impl OpenApi {
         if keys.is_empty() {
             keys.extend(schema.get("x-kubernetes-patch-merge-key").and_then(Value::as_str));
         }
-        Some((keys, schema.get("items").unwrap_or(&Value::Null)))
+        Some((keys, schema.get("items").and_then(|items| self.resolved(items))))
     }
 
-    fn resolved<'a>(&'a self, schema: &'a Value) -> Option<&'a Value> {
+    /// What a schema comes to that may refer to another.
+    fn resolved<'a>(&'a self, schema: &'a Value) -> Option<Found<'a>> {
         let mut schema = schema;
         for _ in 0..REFERENCES_MAX {
             let Some(reference) = schema.get("$ref").and_then(Value::as_str) else {
-                return Some(schema);
+                return Some(Found::Own(schema));
             };
-            schema = self.definitions.get(reference.strip_prefix("#/definitions/")?)?;
+            let name = reference.strip_prefix("#/definitions/")?;
+            match self.definitions.get(name) {
+                Some(next) => schema = next,
+                None => return self.with_built_in.then_some(Found::BuiltIn(name)),
+            }
         }
         None
     }
@@ -88,20 +112,23 @@ mod tests {
 
     #[test]
     fn merged_lists_are_found_through_references() {
-        let api = OpenApi::new(json!({"definitions": {
-            "a.App": {
-                "properties": {"spec": {"$ref": "#/definitions/a.Spec"}},
-                "x-kubernetes-group-version-kind": [{"group": "a", "version": "v1", "kind": "App"}],
-            },
-            "a.Spec": {"properties": {
-                "parts": {
-                    "x-kubernetes-patch-strategy": "merge",
-                    "x-kubernetes-patch-merge-key": "name",
-                    "items": {"$ref": "#/definitions/a.Spec"},
+        let api = OpenApi::new(
+            json!({"definitions": {
+                "a.App": {
+                    "properties": {"spec": {"$ref": "#/definitions/a.Spec"}},
+                    "x-kubernetes-group-version-kind": [{"group": "a", "version": "v1", "kind": "App"}],
                 },
-                "plain": {"type": "array"},
-            }},
-        }}));
+                "a.Spec": {"properties": {
+                    "parts": {
+                        "x-kubernetes-patch-strategy": "merge",
+                        "x-kubernetes-patch-merge-key": "name",
+                        "items": {"$ref": "#/definitions/a.Spec"},
+                    },
+                    "plain": {"type": "array"},
+                }},
+            }}),
+            false,
+        );
         let id = Id {
             group: "a".to_owned(),
             version: "v1".to_owned(),
@@ -109,17 +136,21 @@ mod tests {
             namespace: String::new(),
             name: String::new(),
         };
-        let spec = api.field(api.of(&id).unwrap(), "spec").unwrap();
-        let (keys, inner) = api.items(api.field(spec, "parts").unwrap()).unwrap();
+        let Some(Found::Own(spec)) = api.field(api.of(&id).unwrap(), "spec") else { panic!() };
+        let Some(Found::Own(parts)) = api.field(spec, "parts") else { panic!() };
+        let (keys, inner) = api.items(parts).unwrap();
         assert_eq!(keys, ["name"]);
+        let Some(Found::Own(inner)) = inner else { panic!() };
         assert!(api.field(inner, "parts").is_some());
-        assert!(api.items(api.field(spec, "plain").unwrap()).is_none());
+        let Some(Found::Own(plain)) = api.field(spec, "plain") else { panic!() };
+        assert!(api.items(plain).is_none());
     }
 
     #[test]
     fn references_in_a_circle_lead_nowhere() {
         let document = json!({"definitions": {"a": {"$ref": "#/definitions/a"}}});
-        let api = OpenApi::new(document);
-        assert!(api.field(&json!({"$ref": "#/definitions/a"}), "x").is_none());
+        let api = OpenApi::new(document, false);
+        let schema = json!({"properties": {"x": {"$ref": "#/definitions/a"}}});
+        assert!(api.field(&schema, "x").is_none());
     }
 }

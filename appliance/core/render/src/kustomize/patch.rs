@@ -10,7 +10,7 @@ use super::resource::{Id, Resource, mapping};
 use super::selector::Matcher;
 use crate::RenderError;
 use crate::reader::Reader;
-use crate::yaml::Dialect;
+use crate::yaml::{Budget, Dialect, Size};
 
 /// Where a patch stands, and what it is merged by.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,15 @@ enum Change {
     Merge(Vec<Value>),
     /// Operations of RFC 6902.
     Operations(Value),
+}
+
+impl Change {
+    fn size(&self) -> Size {
+        match self {
+            Self::Merge(documents) => Size::of_all(documents),
+            Self::Operations(operations) => Size::of(operations),
+        }
+    }
 }
 
 /// `patchesStrategicMerge`: each entry is a patch, or the path of a file with patches.
@@ -68,7 +77,9 @@ pub(crate) fn one(
     let Site { folder, file, .. } = site;
     let change = read(reader, folder, file, patch)?;
     match (&patch.target, &change) {
-        (Some(target), _) => to_selected(resources, &change, patch, target, site),
+        (Some(target), _) => {
+            to_selected(&mut reader.budget, resources, &change, patch, target, site)
+        }
         (None, Change::Merge(documents)) => documents
             .iter()
             .try_for_each(|document| to_its_object(resources, document, patch, site)),
@@ -137,6 +148,7 @@ fn drop_null(patch: &mut Value, field: &str) {
 
 /// Applies a patch to everything its target selects.
 fn to_selected(
+    budget: &mut Budget,
     resources: &mut Vec<Resource>,
     change: &Change,
     patch: &Patch,
@@ -145,11 +157,17 @@ fn to_selected(
 ) -> Result<(), RenderError> {
     let wrong = |why: String| RenderError::Build { file: site.file.to_owned(), why };
     let matcher = Matcher::new(target).map_err(wrong)?;
+    let weight = change.size();
     let mut deleted = Vec::new();
     for (index, resource) in resources.iter_mut().enumerate() {
         if !matcher.matches(resource) {
             continue;
         }
+        budget.take_patched(weight).ok_or_else(|| RenderError::Limit {
+            path: site.file.to_owned(),
+            limit: Budget::PATCHED_NODES_MAX,
+            what: "values of patches, as often as they are applied",
+        })?;
         match change {
             Change::Operations(operations) => {
                 let id = resource.id();

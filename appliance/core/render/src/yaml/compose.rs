@@ -89,10 +89,20 @@ impl<'t> Composer<'t, '_> {
     fn charge(&mut self, size: Size) -> Result<(), YamlError> {
         self.budget.take(size).ok_or_else(|| {
             let why = format!(
-                "the manifests are larger than the limit of {} nodes or {} bytes, aliases \
-                 expanded",
+                "the manifests are larger than the limit of {} nodes or {} bytes",
                 Budget::NODES_MAX,
                 Budget::BYTES_MAX
+            );
+            YamlError::over_limit(self.line, why)
+        })
+    }
+
+    fn charge_aliased(&mut self, size: Size) -> Result<(), YamlError> {
+        self.budget.take_aliased(size).ok_or_else(|| {
+            let why = format!(
+                "the aliases stand for more than the limit of {} nodes or {} bytes",
+                Budget::ALIASED_NODES_MAX,
+                Budget::ALIASED_BYTES_MAX
             );
             YamlError::over_limit(self.line, why)
         })
@@ -116,7 +126,7 @@ impl<'t> Composer<'t, '_> {
         };
         if anchor != 0 {
             let size = Size::of(&value);
-            self.charge(size)?;
+            self.charge_aliased(size)?;
             self.anchors.insert(anchor, (value.clone(), size));
         }
         Ok(value)
@@ -127,7 +137,7 @@ impl<'t> Composer<'t, '_> {
             return Err(self.error("an alias stands inside of what it names"));
         };
         let size = *size;
-        self.charge(size)?;
+        self.charge_aliased(size)?;
         Ok(self.anchors.get(&id).map_or(Value::Null, |(value, _)| value.clone()))
     }
 
