@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::annotations_to_text;
 use super::file::{Patch, Selector};
 use super::json_patch;
 use super::merge::{Merged, strategic as merge};
@@ -173,6 +174,7 @@ fn to_selected(
                 let id = resource.id();
                 json_patch::apply(&mut resource.value, operations)
                     .map_err(|why| wrong(format!("the patch of {id} fails: {why}")))?;
+                annotations_to_text(resource);
             }
             Change::Merge(documents) => {
                 let [document] = &documents[..] else {

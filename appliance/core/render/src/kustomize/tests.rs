@@ -89,3 +89,15 @@ fn a_kustomization_that_sets_nothing_is_refused_and_an_empty_list_is_something()
     assert!(builds("resources: []"));
     assert!(builds("metadata: {}"));
 }
+
+#[test]
+fn annotations_that_operations_add_become_text() {
+    let kustomization = "resources: [a.yaml]\npatches: [{target: {kind: Pod}, patch: '[{\"op\": \
+        \"add\", \"path\": \"/metadata/annotations\", \"value\": {\"a\": null, \"b\": 8080}}]'}]\n";
+    let files = [
+        ("kustomization.yaml".to_owned(), kustomization),
+        ("a.yaml".to_owned(), "{apiVersion: v1, kind: Pod, metadata: {name: a}}"),
+    ];
+    let text = build(&tree(files), "").unwrap();
+    assert!(text.contains("annotations:\n    a: \"null\"\n    b: \"8080\"\n"), "{text}");
+}
