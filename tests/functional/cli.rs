@@ -303,3 +303,28 @@ async fn a_cluster_added_with_the_printed_rights_and_secret_works_and_can_do_no_
     assert_eq!(least.get(roles).await.unwrap().0.as_u16(), 403);
     assert_eq!(object(&kube, "/api/v1/namespaces/cli-least").await["kind"], "Namespace");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_a_mirror_renders_as_the_same_folder_does_here() {
+    let world = World::on_shared_cluster().await;
+    let name = "cli-mirror";
+    world.seed([
+        ("base/kustomization.yaml", "resources: [a.yaml]\n".to_owned()),
+        ("base/a.yaml", config_map("a", "1")),
+        ("overlay/kustomization.yaml", "resources: [../base]\nnamePrefix: x-\n".to_owned()),
+    ]);
+    world.register(&world.application(name, "overlay")).await;
+    world.synced(name).await;
+    let url = World::written_url("infra.git");
+    let folder = world.infra.path().join("overlay");
+    let here = world.fyr(["build", folder.to_str().unwrap()]).await;
+    let there = world.fyr(["build", &format!("{url}//overlay?ref=main")]).await;
+    assert!(here.contains("name: x-a"), "{here}");
+    assert_eq!(there, here);
+
+    let unknown = world.daemons.fyr(["build", "https://git.example.org/other.git//a"]).await;
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert!(unknown.stderr.contains("E0304") && unknown.stderr.contains("hint"), "{unknown:?}");
+    let gone = world.daemons.fyr(["build", &format!("{url}//overlay?ref=v9")]).await;
+    assert!(gone.stderr.contains("v9"), "{gone:?}");
+}

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use fyr_model::Object;
-use fyr_model::api::ErrorCode;
+use fyr_model::api::{ErrorCode, RenderAnswer, RenderQuery};
 use fyr_render::{LoadRestrictor, to_yaml};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output;
-use crate::{render, whole_file};
+use crate::{client, mirrored, render, whole_file};
 
 /// Render a folder as the daemon would
 ///
@@ -22,9 +22,10 @@ use crate::{render, whole_file};
 #[command(after_help = "Examples:\n  \
     fyr build overlays/production | kubectl diff -f -\n  \
     fyr build overlays/production -o rendered.yaml\n  \
-    fyr build overlays/production -o rendered/          # one file an object")]
+    fyr build overlays/production -o rendered/          # one file an object\n  \
+    fyr build 'git@git.example.org:org/infra.git//overlays/production?ref=v1.2'")]
 pub(crate) struct BuildArguments {
-    /// The folder
+    /// The folder; or REPO//PATH?ref=REVISION, a folder of a repository that the daemon mirrors
     #[arg(default_value = ".")]
     dir: PathBuf,
     /// Write to this file, or one file an object if it is a folder or ends in /
@@ -110,15 +111,49 @@ pub(crate) struct RenderArguments {
     pub(crate) recurse: bool,
 }
 
-pub(crate) fn run(context: &Context, arguments: &BuildArguments) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: &BuildArguments) -> Result<Exit, Failure> {
     if let Some(what) = arguments.foreign.refusal() {
         return Err(Failure::new(ErrorCode::InvalidRequest, what));
+    }
+    if let Some(mirrored) = mirrored::parse(&arguments.dir)? {
+        return from_mirror(context, arguments, &mirrored).await;
     }
     let rendered = render::folder(context, &arguments.dir, arguments.render)?;
     match &arguments.output {
         None => output::write(&to_yaml(&rendered.objects))?,
         Some(path) if is_folder(path) => write_each(path, &rendered.objects)?,
         Some(path) => write(path, &to_yaml(&rendered.objects))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Renders a folder of a mirror: the daemon does it, and fetches nothing for it.
+async fn from_mirror(
+    context: &Context,
+    arguments: &BuildArguments,
+    mirrored: &RenderQuery,
+) -> Result<Exit, Failure> {
+    let is_plain = matches!(arguments.render.load_restrictor, Restrictor::RootOnly)
+        && !arguments.render.recurse
+        && !arguments.output.as_deref().is_some_and(is_folder);
+    if !is_plain {
+        let what = "a folder of a mirror is rendered as the daemon renders it, to one stream: \
+                    without --load-restrictor, --recurse and a folder for --output";
+        return Err(Failure::new(ErrorCode::InvalidRequest, what));
+    }
+    let RenderQuery { repository, path, revision } = mirrored;
+    let query = client::query([
+        ("repository", Some(repository.as_str())),
+        ("path", Some(path)),
+        ("revision", Some(revision)),
+    ]);
+    let answer: RenderAnswer = context.client.get(&format!("/api/v1/render{query}")).await?;
+    for warning in &answer.warnings {
+        render::warn(context, warning);
+    }
+    match &arguments.output {
+        None => output::write(&answer.manifests)?,
+        Some(path) => write(path, &answer.manifests)?,
     }
     Ok(Exit::Done)
 }

@@ -128,7 +128,7 @@ impl Command {
             Self::Cluster(command) => cluster::run(context, command).await,
             Self::Repo(command) => repo::run(context, command).await,
             Self::Audit(command) => audit::run(context, command).await,
-            Self::Build(arguments) => build::run(context, arguments),
+            Self::Build(arguments) => build::run(context, arguments).await,
             Self::Edit(command) => edit::run(context, command),
             Self::Diff(arguments) => compare::run(context, arguments).await,
             Self::Completion(arguments) => completion::run(arguments),

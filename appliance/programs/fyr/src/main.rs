@@ -17,6 +17,7 @@ mod context;
 mod edit;
 mod exit;
 mod explain;
+mod mirrored;
 mod output;
 mod plan;
 mod progress;

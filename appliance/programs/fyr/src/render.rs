@@ -44,7 +44,8 @@ fn failed(folder: &Path, error: &dyn std::error::Error) -> Failure {
     Failure::caused(ErrorCode::Render, format!("cannot render {}", folder.display()), error)
 }
 
-fn warn(context: &Context, text: &str) {
+/// Tells what to know on standard error.
+pub(crate) fn warn(context: &Context, text: &str) {
     let word = painted("warning", Paint::Warn, context.colours_on_stderr());
     context.tell_line(&format!("{word}: {}", clean(text)));
 }

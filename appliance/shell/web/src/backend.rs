@@ -5,7 +5,8 @@ use std::sync::Arc;
 use fyr_model::api::{
     ApplicationDetail, ApplicationFilter, ApplicationSummary, AuditPage, AuditQuery,
     ClusterSummary, DiffRequest, DiffResponse, HistoryEntry, PauseRequest, Problem, RefreshAnswer,
-    RepositorySummary, ResumeRequest, RollbackRequest, Status, SyncAnswer, SyncRequest,
+    RenderAnswer, RenderQuery, RepositorySummary, ResumeRequest, RollbackRequest, Status,
+    SyncAnswer, SyncRequest,
 };
 use tokio::sync::broadcast;
 
@@ -99,6 +100,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The repositories in use, in the order of their URLs.
     fn repositories(&self) -> impl Future<Output = Answer<Vec<RepositorySummary>>> + Send;
+
+    /// What a folder of a repository in use renders to, from its mirror.
+    fn render(&self, query: &RenderQuery) -> impl Future<Output = Answer<RenderAnswer>> + Send;
 
     /// Records of the audit log.
     fn audit(&self, query: &AuditQuery) -> impl Future<Output = Answer<AuditPage>> + Send;

@@ -8,8 +8,9 @@ use fyr_model::api::{
     ApplicationDetail, ApplicationFilter, ApplicationSummary, AuditPage, AuditQuery,
     AuditRecordView, AuditState, ClusterSummary, Counts, DiffRequest, DiffResponse, ErrorCode,
     HealthState, HealthStatus, HistoryEntry, ObjectDiff, OperationPhase, PauseRequest, PauseView,
-    PinView, PlanPreview, Problem, RefreshAnswer, RepositorySummary, ResourceRef, ResumeRequest,
-    RollbackRequest, Status, SyncAnswer, SyncRequest, SyncState, SyncStatus,
+    PinView, PlanPreview, Problem, RefreshAnswer, RenderAnswer, RenderQuery, RepositorySummary,
+    ResourceRef, ResumeRequest, RollbackRequest, Status, SyncAnswer, SyncRequest, SyncState,
+    SyncStatus,
 };
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -244,6 +245,16 @@ impl Backend for Shared {
             });
             Ok(DiffResponse { objects: objects.collect(), ..application.diff.clone() })
         })
+    }
+
+    async fn render(&self, query: &RenderQuery) -> Answer<RenderAnswer> {
+        let known = self.0.state().repositories;
+        if !known.iter().any(|repository| repository.url == query.repository) {
+            let message = format!("there is no mirror of {}", query.repository);
+            return Err(Problem::new(ErrorCode::NoSuchRepository, message));
+        }
+        let manifests = format!("# {} at {}\n", query.path, query.revision);
+        Ok(RenderAnswer { manifests, ..RenderAnswer::default() })
     }
 
     async fn refresh(&self, _actor: &Actor, name: &str) -> Answer<RefreshAnswer> {

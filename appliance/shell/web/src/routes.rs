@@ -11,8 +11,8 @@ use axum::{Extension, Json, Router};
 use fyr_model::api::{
     ApplicationDetail, ApplicationFilter, ApplicationSummary, AuditPage, AuditQuery,
     ClusterSummary, DiffRequest, DiffResponse, ErrorCode, HistoryEntry, PauseRequest, Problem,
-    RefreshAnswer, RepositorySummary, ResourceNode, ResourceStatus, ResumeRequest, RollbackRequest,
-    Status, SyncAnswer, SyncRequest,
+    RefreshAnswer, RenderAnswer, RenderQuery, RepositorySummary, ResourceNode, ResourceStatus,
+    ResumeRequest, RollbackRequest, Status, SyncAnswer, SyncRequest,
 };
 use http::{Method, StatusCode, Uri, header};
 use serde::Deserialize;
@@ -85,6 +85,7 @@ pub(crate) fn router<B: Backend>(backend: Arc<B>, stopping: watch::Receiver<bool
         .layer(from_fn_with_state(OUTSIDE_ANSWER_WITHIN, within));
     let objects = Router::new()
         .route(&format!("{app}/diff"), get(diff::<B>).post(diff_objects::<B>))
+        .route("/api/v1/render", get(render::<B>))
         .layer(DefaultBodyLimit::max(OBJECTS_BYTES_MAX))
         .layer(from_fn_with_state(OUTSIDE_ANSWER_WITHIN, within));
     quick
@@ -202,6 +203,13 @@ async fn diff<B: Backend>(
     Wanted(query): Wanted<DiffQuery>,
 ) -> Reply<DiffResponse> {
     Ok(Json(shared.backend.diff(&name, query.revision.as_deref()).await?))
+}
+
+async fn render<B: Backend>(
+    State(shared): Context<B>,
+    Wanted(query): Wanted<RenderQuery>,
+) -> Reply<RenderAnswer> {
+    Ok(Json(shared.backend.render(&query).await?))
 }
 
 async fn diff_objects<B: Backend>(

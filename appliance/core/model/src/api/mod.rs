@@ -12,6 +12,7 @@ mod audit;
 mod diff;
 mod operation;
 mod problem;
+mod render;
 mod status;
 
 pub use application::{
@@ -27,6 +28,7 @@ pub use operation::{
     SyncRequest,
 };
 pub use problem::{ErrorCode, Problem};
+pub use render::{RenderAnswer, RenderQuery};
 pub use status::{
     Attention, ClusterSummary, Counts, Event, FleetProblemView, FleetState, RepositorySummary,
     Status,

@@ -60,6 +60,8 @@ pub enum ErrorCode {
     NoSuchHistoryEntry,
     /// The API has no such path.
     NoSuchPath,
+    /// No repository of this URL is in use.
+    NoSuchRepository,
     /// The plan is not the one that was shown.
     StalePlan,
     /// Another operation runs on the application.
@@ -104,7 +106,7 @@ pub enum ErrorCode {
 
 /// What is known of each code: its number, the HTTP status of an answer with it, and what it means
 /// and what to do, in a few sentences. In the order of the numbers.
-const CODES: [(ErrorCode, u16, u16, &str); 26] = [
+const CODES: [(ErrorCode, u16, u16, &str); 27] = [
     (
         ErrorCode::InvalidRequest,
         101,
@@ -142,6 +144,13 @@ const CODES: [(ErrorCode, u16, u16, &str); 26] = [
          because it was too old. `fyr app history` shows all.",
     ),
     (ErrorCode::NoSuchPath, 303, 404, "The API of this version of the daemon has no such path."),
+    (
+        ErrorCode::NoSuchRepository,
+        304,
+        404,
+        "No repository of this URL is mirrored. Only repositories are that the fleet or an \
+         Application in it uses; `fyr repo list` shows all.",
+    ),
     (
         ErrorCode::StalePlan,
         401,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod diff;
+mod render;
 mod requests;
 mod views;
 
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use fyr_model::api::{
     ApplicationDetail, ApplicationFilter, ApplicationSummary, AuditPage, AuditQuery,
     ClusterSummary, DiffRequest, DiffResponse, ErrorCode, HistoryEntry, PauseRequest, Problem,
-    RefreshAnswer, RepositorySummary, ResumeRequest, RollbackRequest, Status, SyncAnswer,
-    SyncRequest,
+    RefreshAnswer, RenderAnswer, RenderQuery, RepositorySummary, ResumeRequest, RollbackRequest,
+    Status, SyncAnswer, SyncRequest,
 };
 use fyr_web::{Actor, Answer, Backend};
 use jiff::Timestamp;
@@ -111,6 +112,10 @@ impl Backend for Api {
 
     async fn repositories(&self) -> Answer<Vec<RepositorySummary>> {
         Ok(self.repository_views())
+    }
+
+    async fn render(&self, query: &RenderQuery) -> Answer<RenderAnswer> {
+        self.rendered(query).await
     }
 
     async fn audit(&self, query: &AuditQuery) -> Answer<AuditPage> {
