@@ -49,8 +49,12 @@ const READ_BACK: &[u8] = b"{resources: [objects.yaml], sortOptions: {order: fifo
 
 /// What is printed has to mean the same to who reads it.
 fn reads_back(text: &str) {
-    // Kustomize prints the key `<<` without quotes, and whoever reads that merges.
-    if text.len() > READ_BACK_BYTES_MAX || text.contains("<<: ") || text.contains("<<:\n") {
+    // Kustomize prints the key `<<` without quotes, and whoever reads that merges. Characters that
+    // are line breaks to some are printed as they are, and refused when they are read.
+    let is_odd = text.contains("<<: ")
+        || text.contains("<<:\n")
+        || text.contains(['\u{85}', '\u{2028}', '\u{2029}']);
+    if text.len() > READ_BACK_BYTES_MAX || is_odd {
         return;
     }
     let mut tree = SourceTree::default();

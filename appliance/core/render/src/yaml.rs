@@ -178,7 +178,27 @@ pub(crate) fn parse(
         let why = format!("{} bytes are more than the limit of {FILE_BYTES_MAX}", bytes.len());
         return Err(YamlError::over_limit(1, why));
     }
-    compose::documents(&decode(bytes)?, dialect, budget)
+    let text = decode(bytes)?;
+    refuse_odd_breaks(&text)?;
+    compose::documents(&text, dialect, budget)
+}
+
+/// Characters that end a line in YAML 1.1 and do not in YAML 1.2: what such a text means depends on
+/// who reads it, and it is nearly always an accident.
+const ODD_BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
+fn refuse_odd_breaks(text: &str) -> Result<(), YamlError> {
+    if text.is_ascii() {
+        return Ok(());
+    }
+    let Some((place, found)) = text.match_indices(ODD_BREAKS).next() else { return Ok(()) };
+    let line = 1 + text.get(..place).unwrap_or_default().matches('\n').count();
+    let code = found.chars().next().map_or(0, u32::from);
+    let why = format!(
+        "the character U+{code:04X} ends a line for some readers and not for others; write it as \
+         an escape in double quotes"
+    );
+    Err(YamlError::new(line, why))
 }
 
 /// Reads the one document of a text; nothing at all is `null`.

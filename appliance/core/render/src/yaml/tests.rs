@@ -145,3 +145,13 @@ fn what_is_written_reads_back_the_same() {
     assert_eq!(documents.len(), 2);
     assert_eq!(documents[0].value, value, "{text}");
 }
+
+#[test]
+fn characters_that_end_lines_for_some_readers_only_are_refused() {
+    for text in ["a: b\nc: \u{2028}d", "a: b\n# \u{85}", "a: b\nc: '\u{2029}'"] {
+        let error = error(text);
+        assert_eq!(error.line, 2, "{text:?}");
+        assert!(error.why.contains("escape"), "{error}");
+    }
+    assert_eq!(read("a: \"\\L\""), json!({"a": "\u{2028}"}));
+}
