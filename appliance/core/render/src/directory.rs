@@ -11,6 +11,8 @@
 //! YAML is taken for a manifest, and an error if it is a bad one, when its bytes contain all of
 //! `apiVersion:`, `kind:` and `metadata:`.
 
+use std::sync::Arc;
+
 use fyr_model::{DirectoryOptions, File, Glob, Object};
 use serde_json::Value;
 
@@ -59,7 +61,7 @@ pub(crate) fn read(
         let read = if is_json(&path) {
             json(reader, &bytes, &path)
         } else {
-            manifests(reader, &bytes, Dialect::Kubernetes, &path)
+            file_manifests(reader, &bytes, Dialect::Kubernetes, &target)
         };
         match read {
             Ok(found) => objects.extend(found),
@@ -133,7 +135,18 @@ fn json(reader: &mut Reader<'_>, bytes: &[u8], path: &str) -> Result<Vec<Object>
     flatten(vec![Document { line: 1, value }], path)
 }
 
-/// The objects of a YAML file, `List`s as their items.
+/// The objects of the YAML file at the resolved `path`, whose content is `bytes`; `List`s as their
+/// items.
+pub(crate) fn file_manifests(
+    reader: &mut Reader<'_>,
+    bytes: &Arc<[u8]>,
+    dialect: Dialect,
+    path: &str,
+) -> Result<Vec<Object>, RenderError> {
+    flatten(reader.file_documents(path, bytes, dialect)?, path)
+}
+
+/// The objects of a YAML text, `List`s as their items.
 pub(crate) fn manifests(
     reader: &mut Reader<'_>,
     bytes: &[u8],

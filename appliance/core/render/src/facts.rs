@@ -73,6 +73,11 @@ impl<'t> Files<'t> {
         self.tree.get(path)
     }
 
+    /// Git's id of the content of the file at exactly this path.
+    pub(crate) fn id(&self, path: &str) -> Option<BlobId> {
+        self.tree.id(path)
+    }
+
     /// Whether a folder of this path holds anything.
     pub(crate) fn is_folder(&self, path: &str) -> bool {
         let found = self.tree.is_folder(path);

@@ -1,7 +1,7 @@
 //! Turns a source tree into Kubernetes objects: kustomize and plain directories.
 //!
-//! Pure: the same tree and the same request give the same objects in the same order, and the same
-//! digest. Nothing is fetched; what would need the network, a process or a plug-in is an error.
+//! Pure: the same tree and the same request give the same objects in the same order. Nothing is
+//! fetched; what would need the network, a process or a plug-in is an error.
 //! What the tree says is untrusted: reading it is bounded by the limits of `yaml` and
 //! `kustomize`, whose names end in `_MAX`.
 
@@ -13,18 +13,20 @@ mod facts;
 mod kustomize;
 mod locate;
 mod overrides;
+mod parsed;
 mod reader;
 mod yaml;
 
 use std::fmt;
 
-use fyr_model::{BuildEnvironment, Digest, DirectoryOptions, Hasher, Object, SourceTree, Tool};
+use fyr_model::{BuildEnvironment, DirectoryOptions, Object, SourceTree, Tool};
 
 pub use self::build::{build, to_yaml};
 pub use self::edit::{EditError, set_images};
 pub use self::error::RenderError;
 pub use self::facts::Facts;
 pub use self::kustomize::file::FILE_NAMES as KUSTOMIZATION_FILES;
+pub use self::parsed::{ParsedFile, ParsedFiles, ParsedKey};
 pub use self::reader::LoadRestrictor;
 pub use self::yaml::YamlError;
 use crate::reader::Reader;
@@ -44,6 +46,8 @@ pub struct Request<'a> {
     pub application: &'a str,
     /// Where the files of a kustomization may be.
     pub load_restrictor: LoadRestrictor,
+    /// Where files that were read before are kept; `None` reads everything anew.
+    pub parsed: Option<&'a dyn ParsedFiles>,
 }
 
 /// What a folder says.
@@ -51,8 +55,6 @@ pub struct Request<'a> {
 pub struct Rendered {
     /// The objects, in the order of the tool.
     pub objects: Vec<Object>,
-    /// Digest of all objects in this order.
-    pub digest: Digest,
     /// What was left out, for people.
     pub warnings: Vec<Warning>,
     /// What the folder turned out to be.
@@ -87,12 +89,11 @@ impl fmt::Display for Warning {
 
 /// Renders a folder of a source tree.
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
-    let mut reader = Reader::new(request.tree, request.load_restrictor);
+    let mut reader = Reader::new(request.tree, request.load_restrictor).with_parsed(request.parsed);
     let rendered = render_with(&mut reader, request);
     let (objects, warnings, kind) =
         rendered.map_err(|error| locate::with_line(error, reader.files()))?;
-    let digest = digest(&objects);
-    Ok(Rendered { objects, digest, warnings, kind, facts: reader.into_facts() })
+    Ok(Rendered { objects, warnings, kind, facts: reader.into_facts() })
 }
 
 fn render_with(
@@ -117,12 +118,4 @@ fn render_with(
     };
     let kind = if is_kustomize { SourceKind::Kustomize } else { SourceKind::Directory };
     Ok((objects, warnings, kind))
-}
-
-fn digest(objects: &[Object]) -> Digest {
-    let mut hasher = Hasher::default();
-    for object in objects {
-        hasher.field(object.value().to_string().as_bytes());
-    }
-    hasher.finish()
 }

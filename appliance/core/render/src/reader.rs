@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::RenderError;
 use crate::facts::{Facts, Files};
+use crate::parsed::{ParsedFile, ParsedFiles, ParsedKey};
 use crate::yaml::{self, Budget, Dialect, Document};
 
 /// Where the files may be that a kustomization names, beside the folders of other kustomizations.
@@ -26,12 +27,19 @@ pub enum LoadRestrictor {
 pub(crate) struct Reader<'t> {
     files: Files<'t>,
     restrictor: LoadRestrictor,
+    parsed: Option<&'t dyn ParsedFiles>,
     pub(crate) budget: Budget,
 }
 
 impl<'t> Reader<'t> {
     pub(crate) fn new(tree: &'t SourceTree, restrictor: LoadRestrictor) -> Self {
-        Self { files: Files::new(tree), restrictor, budget: Budget::default() }
+        Self { files: Files::new(tree), restrictor, parsed: None, budget: Budget::default() }
+    }
+
+    /// Takes files from `parsed` and keeps others there.
+    pub(crate) fn with_parsed(mut self, parsed: Option<&'t dyn ParsedFiles>) -> Self {
+        self.parsed = parsed;
+        self
     }
 
     pub(crate) fn files(&self) -> &Files<'t> {
@@ -98,6 +106,28 @@ impl<'t> Reader<'t> {
                 Err(RenderError::Missing { file: file.to_owned(), path })
             }
         }
+    }
+
+    /// The documents of the YAML file at the resolved `path`, whose content is `bytes`.
+    pub(crate) fn file_documents(
+        &mut self,
+        path: &str,
+        bytes: &Arc<[u8]>,
+        dialect: Dialect,
+    ) -> Result<Vec<Document>, RenderError> {
+        let (Some(parsed), Some(id)) = (self.parsed, self.files.id(path)) else {
+            return self.documents(bytes, dialect, path);
+        };
+        let key = ParsedKey::new(id, dialect);
+        if let Some(file) = parsed.find(&key)
+            && let Some(documents) = file.documents(bytes)
+            && self.budget.take(file.size()).is_some()
+        {
+            return Ok(documents.to_vec());
+        }
+        let documents = self.documents(bytes, dialect, path)?;
+        parsed.keep(key, Arc::new(ParsedFile::new(Arc::clone(bytes), documents.clone())));
+        Ok(documents)
     }
 
     /// The documents of a YAML text that comes from `path`.

@@ -133,7 +133,13 @@ impl Size {
         size
     }
 
-    fn add(&mut self, other: Self) {
+    /// About how many bytes of memory a value of this size takes: a key and a value in a map that
+    /// is two thirds full.
+    pub(crate) fn weight(self) -> usize {
+        self.nodes * 100 + self.bytes
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
         self.nodes += other.nodes;
         self.bytes += other.bytes;
     }
@@ -146,7 +152,7 @@ impl Size {
 }
 
 /// In what two readers of YAML differ.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Dialect {
     /// Kubernetes' own reader: keys that are numbers or booleans become text.
     Kubernetes,

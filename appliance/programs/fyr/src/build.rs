@@ -124,6 +124,8 @@ pub(crate) async fn run(context: &Context, arguments: &BuildArguments) -> Result
         Some(path) if is_folder(path) => write_each(path, &rendered.objects)?,
         Some(path) => write(path, &to_yaml(&rendered.objects))?,
     }
+    // The program ends now, and with it all memory at once.
+    std::mem::forget(rendered);
     Ok(Exit::Done)
 }
 

@@ -32,8 +32,11 @@ pub(crate) fn folder(
         environment: &BuildEnvironment::default(),
         application: "",
         load_restrictor: arguments.load_restrictor.into(),
+        parsed: None,
     };
     let rendered = fyr_render::render(&request).map_err(|error| failed(folder, &error))?;
+    // The program ends soon, and with it all memory at once.
+    std::mem::forget(source);
     for warning in &rendered.warnings {
         warn(context, &warning.to_string());
     }

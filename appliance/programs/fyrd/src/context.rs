@@ -12,6 +12,7 @@ use crate::application::{ApplicationTask, Memory};
 use crate::claims::Claims;
 use crate::clusters::Clusters;
 use crate::fleet::FleetState;
+use crate::parsed::Parsed;
 use crate::registry::Registry;
 use crate::repositories::Repositories;
 use crate::settings::Settings;
@@ -37,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) store: Store,
     /// The audit log.
     pub(crate) audit: AuditClient,
+    /// Files that were read for renders.
+    pub(crate) parsed: Arc<Parsed>,
     fleet: watch::Receiver<Arc<FleetState>>,
     renderings: Semaphore,
     /// What was on disk at the start of applications whose task has not begun yet.
@@ -65,6 +68,7 @@ impl Context {
             claims,
             store,
             audit,
+            parsed: Arc::default(),
             fleet,
             renderings: Semaphore::new(RENDERINGS_MAX),
             remembered: Mutex::new(remembered),

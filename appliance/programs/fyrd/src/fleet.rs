@@ -153,6 +153,7 @@ fn render(snapshot: &Snapshot, source: &Source) -> Result<Rendered, RenderError>
         environment: &BuildEnvironment::default(),
         application: ARGO_NAMESPACE,
         load_restrictor: LoadRestrictor::RootOnly,
+        parsed: None,
     })
 }
 

@@ -7,6 +7,7 @@ mod clusters;
 mod context;
 mod daemon;
 mod fleet;
+mod parsed;
 mod registry;
 mod remote;
 mod repositories;

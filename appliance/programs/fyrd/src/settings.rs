@@ -143,6 +143,7 @@ fn objects_of(path: &Path) -> Result<Vec<Object>, SettingsError> {
         environment: &BuildEnvironment::default(),
         application: "",
         load_restrictor: LoadRestrictor::RootOnly,
+        parsed: None,
     };
     let rendered = fyr_render::render(&request)
         .map_err(|source| SettingsError::Secrets { path: path.to_owned(), source })?;

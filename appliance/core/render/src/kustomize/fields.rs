@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::field_table::Row;
-use super::resource::Id;
+use super::resource::{Id, Resource};
 
 /// A field of some kinds.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,10 +48,13 @@ impl FieldSpec {
 
     /// Whether objects of this identity have the field.
     pub(crate) fn is_for(&self, id: &Id) -> bool {
+        self.is_for_kind([&id.group, &id.version, &id.kind])
+    }
+
+    /// Whether objects of this group, version and kind have the field.
+    pub(crate) fn is_for_kind(&self, [group, version, kind]: [&str; 3]) -> bool {
         let fits = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
-        fits(&self.kind, &id.kind)
-            && fits(&self.group, &id.group)
-            && fits(&self.version, &id.version)
+        fits(&self.kind, kind) && fits(&self.group, group) && fits(&self.version, version)
     }
 
     /// Whether `other` means this field of these kinds, or of some of them.
@@ -72,6 +75,12 @@ impl FieldSpec {
     pub(crate) fn visit(&self, value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
         visit(value, &self.names, self.create, change);
     }
+}
+
+/// The fields that an object has, of these.
+pub(crate) fn fitting<'s>(specs: &'s [FieldSpec], resource: &Resource) -> Vec<&'s FieldSpec> {
+    let kind = resource.gvk();
+    specs.iter().filter(|spec| spec.is_for_kind(kind)).collect()
 }
 
 /// Rows of tables, ready for use.

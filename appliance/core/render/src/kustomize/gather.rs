@@ -318,7 +318,8 @@ impl<'r, 't> Build<'r, 't> {
             // What was done names the file of a transformer's own configuration.
             let is_wanted = self.metadata.origins || self.metadata.transformations;
             let origin = is_wanted.then(|| Origin::File(self.relative(&place)));
-            for object in directory::manifests(self.reader, &bytes, Dialect::Kustomize, &place)? {
+            let dialect = Dialect::Kustomize;
+            for object in directory::file_manifests(self.reader, &bytes, dialect, &place)? {
                 let mut resource = Resource::new(object);
                 resource.origin.clone_from(&origin);
                 annotations_to_text(&mut resource);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::configuration::{Configuration, add_specs};
-use super::fields::FieldSpec;
+use super::fields::{FieldSpec, fitting};
 use super::file::LabelRule;
 use super::resource::{Resource, mapping};
 
@@ -42,8 +42,7 @@ pub(crate) fn set(
         return;
     }
     for resource in resources {
-        let id = resource.id();
-        for spec in specs.iter().filter(|spec| spec.is_for(&id)) {
+        for spec in fitting(specs, resource) {
             spec.visit(&mut resource.value, &mut |place| {
                 let map = mapping(place);
                 for (key, value) in pairs {

@@ -127,6 +127,13 @@ impl Resource {
         }
     }
 
+    /// Group, version and kind of now.
+    pub(crate) fn gvk(&self) -> [&str; 3] {
+        let api_version = text(self.value.get("apiVersion"));
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        [group, version, self.kind()]
+    }
+
     /// Its kind.
     pub(crate) fn kind(&self) -> &str {
         text(self.value.get("kind"))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::fields::FieldSpec;
+use super::fields::{FieldSpec, fitting};
 use super::file::{ImageRule, ReplicaRule};
 use super::image_pattern::ImagePattern;
 use super::resource::{Id, Resource, mapping};
@@ -185,9 +185,8 @@ pub(crate) fn image(resources: &mut [Resource], rule: &ImageRule, specs: &[Field
         if resource.kind() == "CustomResourceDefinition" {
             continue;
         }
-        let id = resource.id();
         containers(&mut resource.value, &mut |image| change(image));
-        for spec in specs.iter().filter(|spec| spec.is_for(&id)) {
+        for spec in fitting(specs, resource) {
             spec.visit_found(&mut resource.value, &mut |place| {
                 if let Value::String(image) = place {
                     change(image);

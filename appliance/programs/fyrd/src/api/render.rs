@@ -36,6 +36,7 @@ impl Api {
                 environment: &BuildEnvironment::default(),
                 application: "",
                 load_restrictor: LoadRestrictor::RootOnly,
+                parsed: None,
             })?;
             let manifests = to_yaml(&rendered.objects);
             Ok((rendered, manifests))

@@ -13,6 +13,7 @@ use fyr_render::{Facts, LoadRestrictor, RenderError};
 
 use super::source::ResolvedSource;
 use crate::context::Context;
+use crate::parsed::Parsed;
 use crate::repository::Snapshot;
 
 /// Everything that what is built depends on. Equal keys build alike.
@@ -167,13 +168,14 @@ pub(crate) async fn build(
         return Ok(built);
     }
     let revisions = inputs.iter().map(|(_, snapshot)| snapshot.revision.clone()).collect();
+    let parsed = Arc::clone(&context.parsed);
     context
         .render(move || {
             let mut objects = Vec::new();
             let mut facts = Vec::with_capacity(inputs.len());
             let mut render_warnings = Vec::new();
             for (source, snapshot) in &inputs {
-                let mut rendered = render(key.application(), source, snapshot)?;
+                let mut rendered = render(key.application(), source, snapshot, &parsed)?;
                 objects.append(&mut rendered.objects);
                 facts.push(rendered.facts);
                 render_warnings.extend(rendered.warnings.iter().map(ToString::to_string));
@@ -190,6 +192,7 @@ fn render(
     application: &Application,
     source: &Source,
     snapshot: &Snapshot,
+    parsed: &Parsed,
 ) -> Result<fyr_render::Rendered, BuildError> {
     let commit = &snapshot.revision.commit;
     fyr_render::render(&fyr_render::Request {
@@ -199,6 +202,7 @@ fn render(
         environment: &application.build_environment(source, commit),
         application: &application.name,
         load_restrictor: LoadRestrictor::RootOnly,
+        parsed: Some(parsed),
     })
     .map_err(|error| BuildError::Render {
         path: source.path.clone(),
