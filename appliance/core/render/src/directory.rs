@@ -92,7 +92,7 @@ fn chosen(
     let exclude = glob(&options.exclude, "exclude")?;
     let below = if folder.is_empty() { 0 } else { folder.len() + 1 };
     let wanted = |path: &str| {
-        let relative = &path[below..];
+        let relative = path.get(below..).unwrap_or_default();
         let name = path.rsplit('/').next().unwrap_or_default();
         // Case counts: Argo CD reads no `.YAML` either.
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);

@@ -1,15 +1,41 @@
 //! Kustomize: a folder with a kustomization file to objects.
 //!
-//! One kustomization takes effect in this order, whatever the order of its fields:
+//! A *kustomization* is a file that lists objects and says what to change in them. It may include
+//! other kustomizations, each a folder of its own, and works on what those have come to: a *base*
+//! is included by *overlays*, and knows nothing of them. A *component* is included as well, but
+//! works on everything that the one which includes it has gathered so far.
 //!
-//! 1. `resources` and `bases`: files, and folders that are kustomizations themselves;
-//! 2. `configMapGenerator`, `secretGenerator`;
-//! 3. `components`, which work on everything gathered so far;
-//! 4. `patchesStrategicMerge`, `patches`, `namespace`, `namePrefix`, `nameSuffix`, `labels`,
-//!    `commonLabels`, `commonAnnotations`, `patchesJson6902`, `replicas`, `images`.
+//! The fields of a file take effect in one order, whatever the order they are written in. First
+//! everything below is done completely, then, for this kustomization ([`gather`]):
 //!
-//! Only in the end, and only once: names of generated objects get the hash of their content, what
-//! refers to a changed name follows, objects for local use are dropped, and the rest is sorted.
+//! 1. `resources` (and `bases`, their old name): the objects of files, and of folders that are
+//!    kustomizations themselves.
+//! 2. `configurations` and `crds` say which further fields the steps below look at
+//!    ([`configuration`]); `openapi` says which lists a patch merges item by item ([`openapi`]).
+//! 3. `configMapGenerator`, `secretGenerator`, then `generators`: objects made from files and
+//!    literals. `generatorOptions` are the defaults of the first two.
+//! 4. `components`, in their order.
+//! 5. The transformations ([`transformer`]), each on all objects: `patchesStrategicMerge`,
+//!    `patches`, `namespace`, `namePrefix`, `nameSuffix`, `labels`, `commonLabels`,
+//!    `commonAnnotations`, `patchesJson6902`, `replicas`, `images`, `replacements`, and then
+//!    `transformers` in their order ([`plugins`]).
+//! 6. `validators`, which may look at everything and change nothing.
+//! 7. `vars` are noted, with the objects that they are about ([`variables`]).
+//!
+//! Names change on the way, and an object is still found by those it had: each one remembers its
+//! former identities ([`resource`]).
+//!
+//! In the end, and only once, for the kustomization at the top:
+//!
+//! 1. names of generated objects get the hash of their content ([`hash`]);
+//! 2. fields that refer to an object by a name it had get its name of now ([`references`]);
+//! 3. `$(NAME)` becomes what the variable says;
+//! 4. objects that are for local use are dropped: `config.kubernetes.io/local-config`;
+//! 5. the rest is sorted, by `sortOptions` or in the order in which it can be applied ([`order`]);
+//! 6. `buildMetadata` is written down ([`origin`]).
+//!
+//! What would fetch or run something is an error that says what to do instead: remote resources,
+//! programs and containers, Helm charts.
 
 mod configuration;
 mod crds;

@@ -5,6 +5,20 @@
 //! What the tree says is untrusted: reading it is bounded by the limits of `yaml` and
 //! `kustomize`, whose names end in `_MAX`.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod build;
 mod directory;
 mod edit;

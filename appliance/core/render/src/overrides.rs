@@ -227,11 +227,14 @@ impl Applying<'_> {
             let templates = options.label_include_templates;
             let fits = |rule: &LabelRule| !rule.selectors && rule.templates == templates;
             let rules = &mut kustomization.labels;
-            let index = rules.iter().position(fits).unwrap_or_else(|| {
-                rules.push(LabelRule { templates, ..LabelRule::default() });
-                rules.len() - 1
-            });
-            &mut rules[index].pairs
+            let known = rules.iter().position(fits);
+            let mut rule = match known {
+                Some(index) => rules.remove(index),
+                None => LabelRule { templates, ..LabelRule::default() },
+            };
+            self.add(&mut rule.pairs, labels, options.force_common_labels, "label")?;
+            rules.insert(known.unwrap_or(rules.len()), rule);
+            return Ok(());
         } else {
             &mut kustomization.common_labels
         };

@@ -224,7 +224,11 @@ pub(crate) fn parse_one(
 /// UTF-8 with or without a mark, or UTF-16 with one.
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, YamlError> {
     let utf16 = |unit: fn([u8; 2]) -> u16| {
-        let units = bytes[2..].chunks(2).map(|pair| unit([pair[0], *pair.get(1).unwrap_or(&0)]));
+        let pairs = bytes.get(2..).unwrap_or_default().chunks(2);
+        let units = pairs.map(|pair| {
+            let byte = |index| pair.get(index).copied().unwrap_or_default();
+            unit([byte(0), byte(1)])
+        });
         char::decode_utf16(units).collect::<Result<String, _>>().map(Cow::Owned)
     };
     let bad = |line: usize, what: &str| YamlError::new(line, format!("it is not {what}"));
@@ -234,7 +238,7 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, YamlError> {
         _ => {
             let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             let text = std::str::from_utf8(text).map_err(|error| {
-                let before = &text[..error.valid_up_to()];
+                let before = text.get(..error.valid_up_to()).unwrap_or_default();
                 bad(1 + String::from_utf8_lossy(before).matches('\n').count(), "UTF-8")
             })?;
             Ok(Cow::Borrowed(text))

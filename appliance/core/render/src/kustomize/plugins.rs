@@ -212,10 +212,10 @@ impl Plugin {
         self.fields.finish()?;
         let account = format!("{account}@{project}.iam.gserviceaccount.com");
         let annotations = json!({"iam.gke.io/gcp-service-account": account});
-        let mut metadata = json!({"annotations": annotations, "name": name});
-        if !namespace.is_empty() {
-            metadata["namespace"] = Value::from(namespace);
-        }
+        let metadata = match namespace.as_str() {
+            "" => json!({"annotations": annotations, "name": name}),
+            _ => json!({"annotations": annotations, "name": name, "namespace": namespace}),
+        };
         Ok(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
     }
 }

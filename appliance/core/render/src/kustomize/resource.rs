@@ -172,5 +172,9 @@ pub(crate) fn mapping(value: &mut Value) -> &mut Map<String, Value> {
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
-    value.as_object_mut().expect("it was just made a mapping")
+    match value {
+        Value::Object(map) => map,
+        #[expect(clippy::unreachable, reason = "it was just made a mapping")]
+        _ => unreachable!(),
+    }
 }

@@ -226,9 +226,12 @@ fn renamed(image: &str, rule: &ImageRule) -> String {
         None => (image, ""),
     };
     // A colon before the last slash belongs to the registry's port.
-    let after_slash = rest.rfind('/').map_or(0, |slash| slash + 1);
-    let (name, tag) = match rest[after_slash..].split_once(':') {
-        Some((last, tag)) => (&rest[..after_slash + last.len()], tag),
+    let last = rest.rsplit('/').next().unwrap_or_default();
+    let (name, tag) = match last.split_once(':') {
+        Some((_, tag)) => {
+            let name = rest.strip_suffix(tag).and_then(|rest| rest.strip_suffix(':'));
+            (name.unwrap_or(rest), tag)
+        }
         None => (rest, ""),
     };
     let name = if rule.new_name.is_empty() { name } else { &rule.new_name };

@@ -27,7 +27,8 @@ pub(super) fn source(tool: &Tool) -> Map<String, Value> {
         Tool::Kustomize(options) => ("kustomize", serde_json::to_value(options)),
         Tool::Directory(options) => ("directory", serde_json::to_value(options)),
     };
-    let options = options.expect("text, numbers and flags are JSON");
+    // Text, numbers and flags are JSON.
+    let options = options.unwrap_or_default();
     [(name.to_owned(), options)].into_iter().collect()
 }
 

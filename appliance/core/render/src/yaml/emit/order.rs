@@ -17,13 +17,14 @@ pub(crate) fn precedes(a: &str, b: &str) -> bool {
     let Some(at) = left.iter().zip(&right).position(|(l, r)| l != r) else {
         return left.len() < right.len();
     };
-    let (l, r) = (left[at], right[at]);
+    let (Some(l), Some(r)) = (left.get(at).copied(), right.get(at).copied()) else { return false };
     if l.is_alphabetic() || r.is_alphabetic() {
         return if l.is_alphabetic() && r.is_alphabetic() { l < r } else { r.is_alphabetic() };
     }
     // A zero inside a longer number is a digit of it, not its beginning.
     let inside = (l == '0' || r == '0') && {
-        let digits = left[..at].iter().rev().take_while(|letter| letter.is_numeric());
+        let before = left.get(..at).unwrap_or_default();
+        let digits = before.iter().rev().take_while(|letter| letter.is_numeric());
         digits.into_iter().any(|letter| *letter != '0')
     };
     let (left_number, left_end) = number(&left, at, inside);
@@ -68,9 +69,14 @@ where
     }
     for end in 1..items.len() {
         let mut at = end;
-        while at > 0 && precedes(key(&items[at]), key(&items[at - 1])) {
-            items.swap(at, at - 1);
+        while let Some([before, this]) = items.get_mut(at - 1..=at)
+            && precedes(key(this), key(before))
+        {
+            std::mem::swap(before, this);
             at -= 1;
+            if at == 0 {
+                break;
+            }
         }
     }
 }

@@ -202,7 +202,7 @@ impl Writer {
             self.indicator("2", false, false, false);
         }
         let body = text.trim_end_matches(is_break);
-        let breaks_at_end = text[body.len()..].chars().count();
+        let breaks_at_end = text.chars().count() - body.chars().count();
         match breaks_at_end {
             0 => self.indicator("-", false, false, false),
             1 if !body.is_empty() => {}
