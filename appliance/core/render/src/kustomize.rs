@@ -137,6 +137,7 @@ fn finish(
         .map_err(|why| RenderError::Build { file: file.to_owned(), why })?;
     resources.retain(|resource| !is_local(resource));
     resources.iter_mut().for_each(drop_empty_annotations);
+    resources.iter_mut().for_each(annotations_to_text);
     order.sort(&mut resources);
     origin::write(&mut resources, metadata);
     let objects = resources.into_iter().map(|resource| {

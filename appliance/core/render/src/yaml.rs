@@ -161,8 +161,16 @@ pub(crate) enum Dialect {
     Kustomize,
     /// A patch of kustomize: the same, but `null` for an annotation deletes it.
     KustomizePatch,
-    /// A kustomization file: of a key that comes twice the last one counts.
+    /// A kustomization file, and a JSON patch: read by way of JSON with the booleans of YAML 1.1,
+    /// and of a key that comes twice the last one counts.
     Kustomization,
+}
+
+impl Dialect {
+    /// Whether it is read as Kubernetes reads, by way of JSON.
+    pub(crate) fn is_of_kubernetes(self) -> bool {
+        matches!(self, Self::Kubernetes | Self::Kustomization)
+    }
 }
 
 /// One document of a file.

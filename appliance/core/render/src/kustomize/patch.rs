@@ -121,7 +121,9 @@ fn read(
     let wrong = |why: &str| RenderError::Build { file: place.clone(), why: why.to_owned() };
     match &values[..] {
         [] => Err(wrong("the patch is empty")),
-        [one] if json_patch::is_patch(one) => Ok(Change::Operations(values.remove(0))),
+        [one] if json_patch::is_patch(one) => {
+            reader.document(&text, Dialect::Kustomization, &place).map(Change::Operations)
+        }
         all if all.iter().all(Value::is_object) => Ok(Change::Merge(values)),
         _ => Err(wrong("a patch is an object with what changes, or a list of operations")),
     }

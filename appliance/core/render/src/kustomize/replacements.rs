@@ -271,10 +271,18 @@ impl Target {
         *place = match (&*place, text_of(&value)) {
             (Value::String(_), Some(text)) => Value::String(text),
             (Value::Array(_) | Value::Object(_), _) | (_, None) => value,
-            (_, Some(text)) => plain_value(&text),
+            (Value::Number(_), Some(text)) => typed(&text, Value::is_number, "a number")?,
+            (Value::Bool(_), Some(text)) => typed(&text, Value::is_boolean, "true or false")?,
+            (Value::Null, Some(text)) => plain_value(&text),
         };
         Ok(())
     }
+}
+
+/// A text as the type that the field has.
+fn typed(text: &str, fits: fn(&Value) -> bool, what: &str) -> Result<Value, String> {
+    let value = plain_value(text);
+    if fits(&value) { Ok(value) } else { Err(format!("the field is {what}, and {text:?} is not")) }
 }
 
 /// A scalar as text.

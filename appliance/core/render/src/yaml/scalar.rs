@@ -17,11 +17,15 @@ enum Number {
 }
 
 /// What a plain scalar without a tag means; an error says why it means nothing in JSON. The merge
-/// key `<<` is the reader's business. Kubernetes' own reader leaves dates as they are written.
+/// key `<<` is the reader's business. Kubernetes' own reader leaves dates as they are written, and
+/// kustomizations are read with the booleans of YAML 1.1.
 pub(super) fn plain(text: &str, dialect: Dialect) -> Result<Value, String> {
     let string = || Value::String(text.to_owned());
     let Some(first) = text.bytes().next() else { return Ok(Value::Null) };
     Ok(match first {
+        _ if dialect == Dialect::Kustomization && is_old_bool(text) => Value::Bool(
+            matches!(first, b'y' | b'Y' | b't' | b'T') || text.eq_ignore_ascii_case("on"),
+        ),
         b'~' | b'n' | b'N' if is_null(text) => Value::Null,
         b't' | b'T' if is_bool(text) => Value::Bool(true),
         b'f' | b'F' if is_bool(text) => Value::Bool(false),
@@ -30,7 +34,7 @@ pub(super) fn plain(text: &str, dialect: Dialect) -> Result<Value, String> {
         }
         b'.' => dotted_float(text).map_or_else(string, json_float),
         b'+' | b'-' | b'0'..=b'9' => match (parse_time(text), parse_number(text)) {
-            (Some(_), _) if dialect == Dialect::Kubernetes => string(),
+            (Some(_), _) if dialect.is_of_kubernetes() => string(),
             (Some(time), _) => Value::String(time),
             (None, Some(Number::Signed(value))) => value.into(),
             (None, Some(Number::Unsigned(value))) => value.into(),

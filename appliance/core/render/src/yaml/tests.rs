@@ -155,3 +155,12 @@ fn characters_that_end_lines_for_some_readers_only_are_refused() {
     }
     assert_eq!(read("a: \"\\L\""), json!({"a": "\u{2028}"}));
 }
+
+#[test]
+fn kustomizations_have_the_booleans_of_yaml_1_1() {
+    let read = |text: &str| {
+        parse_one(text.as_bytes(), Dialect::Kustomization, &mut Budget::default()).unwrap()
+    };
+    assert_eq!(read("[y, No, on, OFF, yess]"), json!([true, false, true, false, "yess"]));
+    assert_eq!(read("{a: 2001-1-1, a: 2}"), json!({"a": 2}));
+}

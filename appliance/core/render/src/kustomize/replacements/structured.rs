@@ -53,7 +53,11 @@ fn within(
     if path.visit_rest(steps, &mut value, create, change)? == 0 {
         return Ok(false);
     }
-    *text = if is_json { as_json(&value, text) } else { emit::documents([&value]) };
+    *text = if is_json {
+        as_json(&value, text)
+    } else {
+        emit::documents([&value]).trim_end().to_owned()
+    };
     Ok(true)
 }
 
