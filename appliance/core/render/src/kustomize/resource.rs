@@ -30,7 +30,7 @@ impl Id {
     }
 
     pub(crate) fn is_cluster_scoped(&self) -> bool {
-        scope::is_cluster_scoped(&self.group, &self.kind)
+        scope::is_cluster_scoped([&self.group, &self.version, &self.kind])
     }
 
     /// The namespace that counts: none and `default` are one, and objects of the cluster have
