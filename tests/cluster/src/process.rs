@@ -15,6 +15,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -100,9 +101,27 @@ impl Process {
         log_tail(&self.log).unwrap_or_else(|error| format!("(cannot read its log: {error})"))
     }
 
-    /// Stops it where it stands: connections stay open, nothing is answered.
+    /// Stops it where it stands: connections stay open, nothing is answered. Returns once every
+    /// thread of it has stopped, or after a second.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while !self.is_stopped() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether every thread of it has stopped: the signal reaches a busy one only when it comes off
+    /// its processor.
+    fn is_stopped(&self) -> bool {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let Ok(tasks) = fs::read_dir(tasks) else { return true };
+        let is_stopped = |task: fs::DirEntry| {
+            // `pid (name) state …`, and the name may hold anything.
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with('T'))
+        };
+        tasks.flatten().all(is_stopped)
     }
 
     /// Lets it go on.

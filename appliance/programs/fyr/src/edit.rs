@@ -30,8 +30,9 @@ pub(crate) enum SetCommand {
 
 /// Set images and their tags, as `kustomize edit set image` does
 ///
-/// Each image is [OLD=]NEW[:TAG][@DIGEST]; * keeps a part as it is. Comments, the order of lines and
-/// their layout stay; an image that is not in the file yet is added at the end of its list.
+/// Each image is OLD=NEW:TAG@DIGEST, with OLD=, :TAG or @DIGEST left out where they say nothing; a
+/// `*` keeps a part as it is. Comments, the order of lines and their layout stay; an image that is not
+/// in the file yet is added at the end of its list.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     fyr edit set image registry.example.org/shop:$TAG\n  \

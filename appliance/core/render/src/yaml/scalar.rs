@@ -84,10 +84,10 @@ fn is_bool(text: &str) -> bool {
 fn is_old_bool(text: &str) -> bool {
     let words = ["y", "yes", "true", "on", "n", "no", "false", "off"];
     // All small, all capital, or the first letter capital.
-    let (first, rest) = text.split_at(text.len().min(1));
-    let styled = rest.bytes().all(|byte| byte.is_ascii_lowercase())
+    let rest = text.as_bytes().get(1..).unwrap_or_default();
+    let styled = rest.iter().all(u8::is_ascii_lowercase)
         || text.bytes().all(|byte| byte.is_ascii_uppercase());
-    styled && first.is_ascii() && words.iter().any(|word| word.eq_ignore_ascii_case(text))
+    styled && words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 fn is_special_float(text: &str) -> bool {
@@ -326,7 +326,7 @@ mod tests {
         for text in ["y", "No", "on", "~", "", "12", "1:30", "2001-01-01", "1e3", "0o7"] {
             assert!(!is_plain_text_when_written(text), "{text}");
         }
-        for text in ["yess", "a", "1.2.3", "10Gi", "/x", "<<", "1:99", "nope"] {
+        for text in ["yess", "é", "yé", "a", "1.2.3", "10Gi", "/x", "<<", "1:99", "nope"] {
             assert!(is_plain_text_when_written(text), "{text}");
         }
     }
