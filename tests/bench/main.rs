@@ -5,6 +5,7 @@ mod kustomize;
 mod latency;
 mod processes;
 mod report;
+mod rerender;
 mod steady;
 
 use clap::{Parser, ValueEnum};
@@ -34,6 +35,7 @@ enum Name {
     Steady,
     Restart,
     Kustomize,
+    Rerender,
 }
 
 #[tokio::main]
@@ -47,6 +49,7 @@ async fn main() {
             Name::Steady => steady::steady(arguments.apps, arguments.seconds).await,
             Name::Restart => steady::restart(arguments.apps).await,
             Name::Kustomize => kustomize::run(),
+            Name::Rerender => rerender::run(),
         }
     }
 }
