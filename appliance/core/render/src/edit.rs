@@ -8,14 +8,20 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use self::outline::{Entry, Node, Shape};
 use crate::RenderError;
 use crate::kustomize::decode::Fields;
-use crate::kustomize::file::ImageRule;
+use crate::kustomize::file::{ImageRule, Kustomization, says_nothing};
 use crate::overrides::image;
 use crate::yaml::{self, Budget, Dialect, YamlError, emit};
 
+/// How messages call the file.
+const FILE: &str = "the kustomization";
 const IMAGES: &str = "images";
+/// What the field was called once. Kustomize still reads it.
+const OLD_IMAGES: &str = "imageTags";
 /// The fields of an image that are set, in the order in which they are added.
 const FIELDS: [&str; 4] = ["newName", "newTag", "digest", "tagSuffix"];
 
@@ -53,32 +59,69 @@ pub fn set_images(text: &str, images: &[impl AsRef<str>]) -> Result<String, Edit
         let rule = image::rule(text.as_ref()).map_err(|why| EditError::Image { why })?;
         wanted.insert(rule.name.clone(), rule);
     }
-    let before = read(text)?;
+    let before = Contents::read(text)?;
     for rule in wanted.values_mut() {
-        let existing = before.iter().find(|existing| existing.name == rule.name);
+        // Of entries with the same name kustomize keeps the first.
+        let existing = before.images.iter().find(|existing| existing.name == rule.name);
         *rule = image::keep_marked(std::mem::take(rule), existing);
     }
     let root = outline::read(text).map_err(EditError::Yaml)?;
     let changed = Editor { text, edits: Vec::new() }.set(&root, &wanted)?;
-    // What was written has to read as what was asked for.
-    let mut expected = before;
-    for rule in wanted.into_values() {
-        match expected.iter_mut().find(|existing| existing.name == rule.name) {
-            Some(existing) => *existing = rule,
-            None => expected.push(rule),
-        }
+    // What was written has to read as what was asked for, and everything else as it did.
+    let expected = before.with(&wanted);
+    match Contents::read(&changed) {
+        Ok(after) if after == expected => Ok(changed),
+        Ok(_) | Err(_) => Err(EditError::Layout),
     }
-    if read(&changed)? == expected { Ok(changed) } else { Err(EditError::Layout) }
 }
 
-/// The images of a file.
-fn read(text: &str) -> Result<Vec<ImageRule>, EditError> {
-    let bytes = text.as_bytes();
-    let value = yaml::parse_one(bytes, Dialect::Kustomization, &mut Budget::default());
-    let mut fields = Fields::of(value.map_err(EditError::Yaml)?, "kustomization", "")
-        .map_err(EditError::File)?;
-    let list = fields.list(IMAGES).map_err(EditError::File)?;
-    list.into_iter().map(ImageRule::read).collect::<Result<_, _>>().map_err(EditError::File)
+/// What a file says.
+#[derive(Debug, PartialEq)]
+struct Contents {
+    images: Vec<ImageRule>,
+    /// Everything but the images.
+    rest: Value,
+}
+
+impl Contents {
+    /// Reads a file, which has to be a kustomization throughout. One that says nothing yet is one.
+    fn read(text: &str) -> Result<Self, EditError> {
+        let bytes = text.as_bytes();
+        let mut value = yaml::parse_one(bytes, Dialect::Kustomization, &mut Budget::default())
+            .map_err(EditError::Yaml)?;
+        let mut fields = Fields::of(value.clone(), FILE, "").map_err(EditError::File)?;
+        let mut list = fields.list(IMAGES).map_err(EditError::File)?;
+        list.extend(fields.list(OLD_IMAGES).map_err(EditError::File)?);
+        let images = list.into_iter().map(ImageRule::read).collect::<Result<_, _>>();
+        if value.as_object().is_some_and(|fields| !says_nothing(fields)) {
+            match Kustomization::read(value.clone(), FILE) {
+                // What is not rendered here is rendered by whoever reads the file next.
+                Ok(_) | Err(RenderError::Unsupported { .. }) => {}
+                Err(error) => return Err(EditError::File(error)),
+            }
+        }
+        if let Some(fields) = value.as_object_mut() {
+            let is_list = |name: &str, list: &str| name.eq_ignore_ascii_case(list);
+            fields.retain(|name, _| !is_list(name, IMAGES) && !is_list(name, OLD_IMAGES));
+        }
+        // A file without anything and one without fields are the same.
+        let rest = if value.is_null() { Value::Object(Map::new()) } else { value };
+        Ok(Self { images: images.map_err(EditError::File)?, rest })
+    }
+
+    /// What the file should say: each image that is set once, where it stood first.
+    fn with(self, rules: &Rules) -> Self {
+        let mut images: Vec<ImageRule> = Vec::with_capacity(self.images.len() + rules.len());
+        let mut missing = rules.clone();
+        for existing in self.images {
+            match rules.get(&existing.name) {
+                None => images.push(existing),
+                Some(_) => images.extend(missing.remove(&existing.name)),
+            }
+        }
+        images.extend(missing.into_values());
+        Self { images, rest: self.rest }
+    }
 }
 
 /// A range of the text, and what takes its place.
@@ -97,14 +140,16 @@ type Rules = BTreeMap<String, ImageRule>;
 
 impl Editor<'_> {
     fn set(mut self, root: &Node, rules: &Rules) -> Result<String, EditError> {
-        let list = root.entries().iter().find(|entry| entry.key.text() == Some(IMAGES));
-        match list.map(|entry| (entry, &entry.value)) {
+        match root.field(IMAGES).or_else(|| root.field(OLD_IMAGES)) {
+            None if root.flow => return Err(EditError::Layout),
             None => self.append_list(rules),
-            Some((_, Node { shape: Shape::List(items), flow: false, .. })) if !items.is_empty() => {
-                self.change_list(items, rules)?;
-            }
-            Some((entry, list)) if list.is_empty() => self.fill_list(entry, rules),
-            Some(_) => return Err(EditError::Layout),
+            Some(entry) => match &entry.value.shape {
+                Shape::List(items) if !items.is_empty() => {
+                    self.change_list(items, rules, entry.value.flow)?;
+                }
+                _ if entry.value.is_empty() && !root.flow => self.fill_list(entry, rules),
+                _ => return Err(EditError::Layout),
+            },
         }
         Ok(self.applied())
     }
@@ -120,44 +165,94 @@ impl Editor<'_> {
 
     /// Puts items where the file has an empty list or nothing.
     fn fill_list(&mut self, entry: &Entry, rules: &Rules) {
-        // A value that is not written has no place of its own.
-        let rest = self.text.get(entry.key.end..).unwrap_or_default();
-        let colon = entry.key.end + rest.find(':').map_or(0, |colon| colon + 1);
-        let (from, to) = (entry.value.start.max(colon), entry.value.end.max(colon));
         let line = self.line_end();
+        let (start, end) = self.value_place(entry);
         let items: String = rules.values().map(|rule| block(rule, 0, line)).collect();
-        let before = self.text.get(..from).unwrap_or_default();
-        let start = before.trim_end_matches([' ', '\t']).len();
         let items = items.strip_suffix(line).unwrap_or(&items);
-        self.replace(start, to, format!("{line}{items}"));
+        let before = self.text.get(..start).unwrap_or_default();
+        let start = before.trim_end_matches([' ', '\t']).len();
+        // A comment on the line of the field stays there.
+        let comment = self.text.get(end..self.line_stop(end)).unwrap_or_default().trim_end();
+        let comment = if comment.trim_start().starts_with('#') { comment } else { "" };
+        self.replace(start, end + comment.len(), format!("{comment}{line}{items}"));
     }
 
-    fn change_list(&mut self, items: &[Node], rules: &Rules) -> Result<(), EditError> {
-        let mut missing: Vec<&ImageRule> = Vec::new();
-        for rule in rules.values() {
-            let named = |item: &&Node| {
-                item.field("name").and_then(|entry| entry.value.text()) == Some(&rule.name)
-            };
-            match items.iter().find(named) {
-                Some(item) if item.flow => self.replace(item.start, item.end, flow(rule)),
-                Some(item) => self.change_item(item, rule)?,
-                None => missing.push(rule),
+    fn change_list(
+        &mut self,
+        items: &[Node],
+        rules: &Rules,
+        flow_list: bool,
+    ) -> Result<(), EditError> {
+        let mut missing = rules.clone();
+        let mut before: Option<&Node> = None;
+        for item in items {
+            let name = item.field("name").and_then(|entry| entry.value.text()).unwrap_or_default();
+            match (rules.contains_key(name), missing.remove(name)) {
+                (_, Some(rule)) => self.change_item(item, &rule)?,
+                // It would be applied after the one of the same name, and undo it.
+                (true, None) => self.remove_item(item, before, flow_list)?,
+                (false, None) => {}
             }
+            before = Some(item);
         }
         let Some(last) = items.last().filter(|_| !missing.is_empty()) else { return Ok(()) };
+        if flow_list {
+            for rule in missing.values() {
+                self.replace(last.end, last.end, format!(", {}", flow(rule)));
+            }
+            return Ok(());
+        }
         let line = self.line_end();
-        let dash = self.text.get(..last.start).and_then(|before| before.rfind('-'));
-        let indent = dash.map(|dash| dash - self.line_start(dash)).ok_or(EditError::Layout)?;
+        let dash = self.dash(last)?;
+        let indent = dash - self.line_start(dash);
         let at = self.line_stop(last.content_end());
-        let items: String = missing.iter().map(|rule| block(rule, indent, line)).collect();
+        let items: String = missing.values().map(|rule| block(rule, indent, line)).collect();
         let items = items.strip_suffix(line).unwrap_or(&items).to_owned();
         self.replace(at, at, format!("{line}{items}"));
         Ok(())
     }
 
+    /// Takes an item out of the list, which has another one before it.
+    fn remove_item(
+        &mut self,
+        item: &Node,
+        before: Option<&Node>,
+        flow_list: bool,
+    ) -> Result<(), EditError> {
+        let before = before.ok_or(EditError::Layout)?;
+        if flow_list {
+            self.replace(before.end, item.end, String::new());
+        } else {
+            self.remove_lines(self.dash(item)?, item.content_end());
+        }
+        Ok(())
+    }
+
+    /// Takes the lines out from the one of a place to the one of another, with the line break
+    /// before them, so that what is added after the last of them has its own.
+    fn remove_lines(&mut self, from: usize, to: usize) {
+        let start = self.line_start(from);
+        let before = self.text.get(..start).unwrap_or_default();
+        let before = before.strip_suffix('\n').unwrap_or(before);
+        let start = before.strip_suffix('\r').unwrap_or(before).len();
+        self.replace(start, self.line_stop(to), String::new());
+    }
+
+    /// Where the dash of a block list's item is.
+    fn dash(&self, item: &Node) -> Result<usize, EditError> {
+        self.text.get(..item.start).and_then(|before| before.rfind('-')).ok_or(EditError::Layout)
+    }
+
     /// Gives an item of the list the fields of a rule.
     fn change_item(&mut self, item: &Node, rule: &ImageRule) -> Result<(), EditError> {
         let values = [&rule.new_name, &rule.new_tag, &rule.digest, &rule.tag_suffix];
+        let is_set = |field| item.field(field).is_some_and(|entry| !entry.value.is_empty());
+        let is_reshaped =
+            FIELDS.into_iter().zip(values).any(|(field, value)| is_set(field) == value.is_empty());
+        if item.flow && is_reshaped {
+            self.replace(item.start, item.end, flow(rule));
+            return Ok(());
+        }
         let name = item.field("name").ok_or(EditError::Layout)?;
         let column = name.key.start - self.line_start(name.key.start);
         let stop = self.line_stop(name.value.end);
@@ -165,7 +260,7 @@ impl Editor<'_> {
             match item.field(field) {
                 Some(entry) if value.is_empty() => self.remove(item, entry),
                 Some(entry) if entry.value.text() == Some(value.as_str()) => {}
-                Some(entry) => self.replace(entry.value.start, entry.value.end, quoted(value)),
+                Some(entry) => self.set_value(entry, value),
                 None if value.is_empty() => {}
                 None => {
                     let indent = " ".repeat(column);
@@ -175,6 +270,31 @@ impl Editor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Gives a field another value, in the quotes it has.
+    fn set_value(&mut self, entry: &Entry, value: &str) {
+        let (start, end) = self.value_place(entry);
+        let old = self.text.get(start..end).unwrap_or_default();
+        let is_plain = |letter: char| letter.is_ascii_graphic() && !"\"'\\".contains(letter);
+        let mark = old.chars().next().filter(|mark| matches!(mark, '"' | '\''));
+        let text = match mark {
+            Some(mark) if value.chars().all(is_plain) => format!("{mark}{value}{mark}"),
+            Some(_) | None => quoted(value),
+        };
+        let space = if start == end { " " } else { "" };
+        self.replace(start, end, format!("{space}{text}"));
+    }
+
+    /// Where the value of a field stands; right after its colon if it is not written.
+    fn value_place(&self, entry: &Entry) -> (usize, usize) {
+        let Node { start, end, .. } = entry.value;
+        if start < end {
+            return (start, end);
+        }
+        let rest = self.text.get(entry.key.end..).unwrap_or_default();
+        let colon = entry.key.end + rest.find(':').map_or(0, |colon| colon + 1);
+        (colon, colon)
     }
 
     /// Takes a field out of an item: its line or, where the item begins with it, everything up to
@@ -187,16 +307,7 @@ impl Editor<'_> {
             Some(next) if is_first => {
                 self.replace(entry.key.start, next.key.start, String::new());
             }
-            _ => {
-                let start = self.line_start(entry.key.start);
-                let stop = self.line_stop(entry.value.end);
-                let stop = self
-                    .text
-                    .get(stop..)
-                    .and_then(|rest| rest.find('\n'))
-                    .map_or(self.text.len(), |line| stop + line + 1);
-                self.replace(start, stop, String::new());
-            }
+            _ => self.remove_lines(entry.key.start, entry.value.end.max(entry.key.end)),
         }
     }
 

@@ -46,9 +46,11 @@ impl Node {
         }
     }
 
-    /// The field of a mapping.
+    /// The field of a mapping, as kustomize finds it: case does not count, and of several the last
+    /// one does.
     pub(crate) fn field(&self, name: &str) -> Option<&Entry> {
-        self.entries().iter().find(|entry| entry.key.text() == Some(name))
+        let is_it = |key: &str| key.eq_ignore_ascii_case(name);
+        self.entries().iter().rfind(|entry| entry.key.text().is_some_and(is_it))
     }
 
     /// Whether there is nothing in it.

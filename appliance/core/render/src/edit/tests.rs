@@ -54,8 +54,8 @@ fn a_file_without_images_gets_them_at_its_end() {
     let added = "images:\n- name: a\n  newTag: b\n";
     assert_eq!(set("resources: []\n", &["a:b"]), format!("resources: []\n{added}"));
     assert_eq!(set("resources: []", &["a:b"]), format!("resources: []\n{added}"));
-    assert_eq!(set("images: []\nx: 1\n", &["a:b"]), format!("{added}x: 1\n"));
-    assert_eq!(set("images:\nx: 1\n", &["a:b"]), format!("{added}x: 1\n"));
+    assert_eq!(set("images: []\nnamePrefix: x\n", &["a:b"]), format!("{added}namePrefix: x\n"));
+    assert_eq!(set("images:\nnamePrefix: x\n", &["a:b"]), format!("{added}namePrefix: x\n"));
 }
 
 #[test]
@@ -81,8 +81,79 @@ fn what_is_no_image_and_what_is_no_kustomization_is_an_error() {
 
 #[test]
 fn images_that_cannot_be_changed_alone_are_left_to_people() {
-    let shared = "x: &x {name: a, newTag: b}\nimages:\n- *x\n";
-    assert!(matches!(set_images(shared, &["a:c"]), Err(EditError::Layout)));
-    let flow = "images: [{name: a, newTag: b}]\n";
-    assert!(matches!(set_images(flow, &["a:c"]), Err(EditError::Layout)));
+    let shared = "images:\n- &x {name: b}\n- *x\n";
+    assert!(matches!(set_images(shared, &["b:c"]), Err(EditError::Layout)));
+    let flow = "{images: [{name: a, newTag: b}]}\n";
+    assert_eq!(set(flow, &["a:c"]), "{images: [{name: a, newTag: c}]}\n");
+    assert!(matches!(set_images("{namePrefix: a}\n", &["a:c"]), Err(EditError::Layout)));
+}
+
+#[test]
+fn a_value_keeps_its_quotes_and_one_that_is_not_written_gets_a_place() {
+    let text = "images:\n- name: a\n  newName: 'b'\n  newTag: \"c\"\n  digest:   # none\n";
+    assert_eq!(
+        set(text, &["a=d:e@f"]),
+        "images:\n- name: a\n  newName: 'd'\n  newTag: \"e\"\n  digest: f   # none\n"
+    );
+}
+
+#[test]
+fn of_entries_with_one_name_the_first_stays() {
+    let text = "images:\n- name: a\n  newTag: b\n# c\n- name: a\n  newTag: d\nnamePrefix: x\n";
+    assert_eq!(
+        set(text, &["a=e:*"]),
+        "images:\n- name: a\n  newName: e\n  newTag: b\n# c\nnamePrefix: x\n"
+    );
+    let flow = "images: [{name: a, newTag: b}, {name: a, newTag: c}]\n";
+    assert_eq!(set(flow, &["a:d"]), "images: [{name: a, newTag: d}]\n");
+}
+
+#[test]
+fn a_list_on_one_line_stays_on_one_line() {
+    let text = "images: [{name: a, newTag: 'b'}, {newTag: c, name: d}] # e\n";
+    assert_eq!(
+        set(text, &["a:x", "f:z"]),
+        "images: [{name: a, newTag: 'x'}, {newTag: c, name: d}, {name: f, newTag: z}] # e\n"
+    );
+}
+
+#[test]
+fn the_last_field_makes_room_for_another_image() {
+    let text = "images:\n- name: a\n  newTag: b\nnamePrefix: x\n";
+    assert_eq!(
+        set(text, &["a@c", "d:e"]),
+        "images:\n- name: a\n  digest: c\n- name: d\n  newTag: e\nnamePrefix: x\n"
+    );
+}
+
+#[test]
+fn the_old_name_of_the_field_and_another_case_are_known() {
+    let text = "imageTags:\n- name: a\n  newTag: b\n";
+    assert_eq!(set(text, &["a:c"]), "imageTags:\n- name: a\n  newTag: c\n");
+    let text = "Images:\n- Name: a\n  newTag: b\n";
+    assert_eq!(set(text, &["a:c"]), "Images:\n- Name: a\n  newTag: c\n");
+}
+
+#[test]
+fn a_comment_beside_an_empty_list_stays() {
+    assert_eq!(set("images: # c\n", &["a:b"]), "images: # c\n- name: a\n  newTag: b\n");
+    assert_eq!(set("images: [] # c\n", &["a:b"]), "images: # c\n- name: a\n  newTag: b\n");
+}
+
+#[test]
+fn a_file_that_is_no_kustomization_throughout_is_not_changed() {
+    let files =
+        ["foo: 1\n", "images: [a]\n", "kind: Pod\nnamePrefix: a\n", "images: [{newTag: 1}]\n"];
+    for text in files {
+        assert!(matches!(set_images(text, &["a:b"]), Err(EditError::File(_))), "{text}");
+    }
+    let helm = "helmCharts: [{name: x}]\nimages: [{name: a, newTag: c}]\n";
+    assert_eq!(set(helm, &["a:b"]), helm.replace("newTag: c", "newTag: b"));
+}
+
+#[test]
+fn a_value_that_others_share_is_left_to_people() {
+    let text = "images:\n- name: a\n  newTag: &v b\nnamePrefix: *v\n";
+    let changed = set_images(text, &["a:c"]);
+    assert!(matches!(changed, Err(EditError::Layout)), "{changed:?}");
 }

@@ -179,6 +179,9 @@ impl Kustomization {
         };
         let mut resources = fields.texts("resources")?;
         resources.extend(fields.texts("bases")?);
+        let mut images = each(fields.list("images")?, ImageRule::read)?;
+        // What the field was called once.
+        images.extend(each(fields.list("imageTags")?, ImageRule::read)?);
         let kustomization = Self {
             component,
             resources,
@@ -198,7 +201,7 @@ impl Kustomization {
             common_annotations: fields.text_map("commonAnnotations")?,
             json_patches: each(fields.list("patchesJson6902")?, Patch::read)?,
             replicas: each(fields.list("replicas")?, ReplicaRule::read)?,
-            images: each(fields.list("images")?, ImageRule::read)?,
+            images,
             replacements: each(fields.list("replacements")?, replacements::Entry::read)?,
             configurations: fields.texts("configurations")?,
             crds: fields.texts("crds")?,
@@ -216,7 +219,7 @@ impl Kustomization {
 }
 
 /// Whether no field is set but those that say what kind of file it is.
-fn says_nothing(fields: &Map<String, Value>) -> bool {
+pub(crate) fn says_nothing(fields: &Map<String, Value>) -> bool {
     fields.iter().all(|(name, value)| {
         let is_head = ["kind", "apiVersion"].iter().any(|head| name.eq_ignore_ascii_case(head));
         is_head || value.is_null() || value.as_str() == Some("")

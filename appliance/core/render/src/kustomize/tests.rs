@@ -101,3 +101,11 @@ fn annotations_that_operations_add_become_text() {
     let text = build(&tree(files), "").unwrap();
     assert!(text.contains("annotations:\n    a: \"null\"\n    b: \"8080\"\n"), "{text}");
 }
+
+#[test]
+fn images_by_their_old_name_come_after_the_others() {
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{image: x}]}}";
+    let text = "resources: [a.yaml]\nimageTags: [{name: x, newTag: v2}]\nimages: [{name: x, newTag: v1}]\n";
+    let files = [("kustomization.yaml".to_owned(), text), ("a.yaml".to_owned(), pod)];
+    assert!(build(&tree(files), "").unwrap().contains("image: x:v2"));
+}
