@@ -60,7 +60,7 @@ mod reference_table;
 mod references;
 mod replacements;
 mod resource;
-mod scope;
+pub(crate) mod scope;
 mod selector;
 mod transform;
 mod transformer;

@@ -1,5 +1,6 @@
 //! `fyr build`: renders a folder, without the daemon.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use fyr_model::Object;
 use fyr_model::api::{ErrorCode, RenderAnswer, RenderQuery};
-use fyr_render::{LoadRestrictor, to_yaml};
+use fyr_render::{LoadRestrictor, file_names, to_yaml};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -39,20 +40,30 @@ pub(crate) struct BuildArguments {
 
 /// Options of `kustomize build` that ask for something that is not done here: each is told apart
 /// from a mistake in typing.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct ForeignArguments {
     #[arg(long, hide = true)]
     enable_helm: bool,
     #[arg(long, hide = true, value_name = "PROGRAM")]
     helm_command: Option<String>,
+    #[arg(long, hide = true, value_name = "VERSION")]
+    helm_kube_version: Option<String>,
+    #[arg(long, hide = true, value_name = "VERSION")]
+    helm_api_versions: Vec<String>,
+    #[arg(long, hide = true)]
+    helm_debug: bool,
     #[arg(long, hide = true)]
     enable_exec: bool,
     #[arg(long, hide = true)]
     enable_alpha_plugins: bool,
     #[arg(long, hide = true)]
     network: bool,
-    #[arg(long, hide = true, value_name = "NAME=VALUE")]
+    #[arg(long, hide = true, value_name = "NETWORK")]
+    network_name: Option<String>,
+    #[arg(long, hide = true)]
+    as_current_user: bool,
+    #[arg(short, long, hide = true, value_name = "NAME=VALUE")]
     env: Vec<String>,
     #[arg(long, hide = true, value_name = "MOUNT")]
     mount: Vec<String>,
@@ -61,7 +72,12 @@ struct ForeignArguments {
 impl ForeignArguments {
     /// What to do instead of the first option that is set.
     fn refusal(&self) -> Option<&'static str> {
-        if self.enable_helm || self.helm_command.is_some() {
+        let helm = self.enable_helm
+            || self.helm_debug
+            || self.helm_command.is_some()
+            || self.helm_kube_version.is_some()
+            || !self.helm_api_versions.is_empty();
+        if helm {
             return Some(
                 "Helm charts are not rendered: render the chart with `helm template` and commit \
                  what it prints",
@@ -70,6 +86,8 @@ impl ForeignArguments {
         let runs = self.enable_exec
             || self.enable_alpha_plugins
             || self.network
+            || self.network_name.is_some()
+            || self.as_current_user
             || !self.env.is_empty()
             || !self.mount.is_empty();
         runs.then_some(
@@ -164,36 +182,20 @@ fn is_folder(path: &Path) -> bool {
     path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/')
 }
 
+/// Writes one file an object. Nothing is written if two would get the same one.
 fn write_each(folder: &Path, objects: &[Object]) -> Result<(), Failure> {
+    let names = file_names(objects);
+    let mut seen = BTreeSet::new();
+    if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        let what = format!("two objects would be written to {}", folder.join(name).display());
+        return Err(Failure::new(ErrorCode::File, what)
+            .with_hint("their names differ in capital letters only: write them to one file"));
+    }
     fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
-    for object in objects {
-        write(&folder.join(file_name(object)), &to_yaml([object]))?;
+    for (name, object) in names.iter().zip(objects) {
+        write(&folder.join(name), &to_yaml([object]))?;
     }
     Ok(())
-}
-
-/// `apps_v1_deployment_web.yaml`, and with the namespace in front where there is one: two objects
-/// of one build never have the same name.
-fn file_name(object: &Object) -> String {
-    let api_version = object.gvk().api_version();
-    let parts = [
-        object.namespace().unwrap_or_default(),
-        &api_version,
-        &object.kind().to_lowercase(),
-        object.name(),
-    ];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        // Names may hold colons, and from a manifest anything.
-        .map(|part| {
-            part.replace(
-                |letter: char| !letter.is_alphanumeric() && letter != '-' && letter != '.',
-                "_",
-            )
-        })
-        .collect();
-    format!("{}.yaml", parts.join("_"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -210,20 +212,32 @@ mod tests {
 
     use super::*;
 
-    fn object(name: &str) -> Object {
-        Object::parse(json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-            "metadata": {"name": name, "namespace": "shop"},
-        }))
-        .unwrap()
+    #[test]
+    fn two_objects_never_overwrite_each_other() {
+        let role = |name: &str| {
+            let api_version = "rbac.authorization.k8s.io/v1";
+            let metadata = json!({"name": name});
+            Object::parse(json!({"apiVersion": api_version, "kind": "Role", "metadata": metadata}))
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let objects = [role("a").unwrap(), role("A").unwrap()];
+        assert!(write_each(folder.path(), &objects).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        write_each(folder.path(), &objects[1..]).unwrap();
+        assert!(folder.path().join("rbac.authorization.k8s.io_v1_role_a.yaml").is_file());
     }
 
     #[test]
-    fn a_file_is_named_after_its_object_and_stays_in_its_folder() {
-        assert_eq!(
-            file_name(&object("system:web")),
-            "shop_rbac.authorization.k8s.io_v1_role_system_web.yaml"
-        );
-        assert!(!file_name(&object("../../etc/passwd")).contains('/'));
+    fn every_option_of_kustomize_that_is_not_taken_says_what_to_do() {
+        let refusal = |set: fn(&mut ForeignArguments)| {
+            let mut foreign = ForeignArguments::default();
+            set(&mut foreign);
+            foreign.refusal().unwrap()
+        };
+        assert!(refusal(|all| all.enable_helm = true).contains("helm template"));
+        assert!(refusal(|all| all.helm_kube_version = Some("1".into())).contains("helm template"));
+        assert!(refusal(|all| all.env = vec!["A=b".into()]).contains("in CI"));
+        assert!(refusal(|all| all.as_current_user = true).contains("in CI"));
+        assert!(ForeignArguments::default().refusal().is_none());
     }
 }

@@ -37,13 +37,15 @@ pub(crate) fn parse(target: &Path) -> Result<Option<RenderQuery>, Failure> {
     }))
 }
 
-/// A URL, or the form of scp: `user@host:path`.
+/// A URL, the form of scp, `user@host:path` or `host:path//folder`, or anything with a revision.
 fn is_address(text: &str) -> bool {
     let scp = || {
-        let (host, _) = text.split_once(':')?;
-        (host.contains('@') && !host.contains('/')).then_some(())
+        let (host, path) = text.split_once(':')?;
+        let is_host = !host.is_empty() && !host.contains('/');
+        (is_host && (host.contains('@') || path.contains("//"))).then_some(())
     };
-    text.contains("://") || scp().is_some()
+    let has_revision = ["?ref=", "?version="].iter().any(|query| text.contains(query));
+    text.contains("://") || has_revision || scp().is_some()
 }
 
 #[cfg(test)]
@@ -66,6 +68,8 @@ mod tests {
             read("git@git.example.org:org/infra.git//base"),
             parts(["git@git.example.org:org/infra.git", "base", ""])
         );
+        assert_eq!(read("host:x.git//base"), parts(["host:x.git", "base", ""]));
+        assert_eq!(read("/srv/x.git//a?ref=main"), parts(["/srv/x.git", "a", "main"]));
         assert_eq!(read("ssh://git@host/x.git"), parts(["ssh://git@host/x.git", "", ""]));
     }
 

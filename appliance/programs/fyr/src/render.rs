@@ -18,7 +18,7 @@ pub(crate) fn folder(
     folder: &Path,
     arguments: RenderArguments,
 ) -> Result<Rendered, Failure> {
-    let source = source_folder::read(folder, TreeLimits::default())
+    let source = source_folder::read(folder, arguments.recurse, TreeLimits::default())
         .map_err(|error| Failure::of(ErrorCode::File, &error))?;
     let tool = if arguments.recurse {
         Tool::Directory(DirectoryOptions { recurse: true, ..DirectoryOptions::default() })
