@@ -1,4 +1,5 @@
-//! Reads the fields of a kustomization file strictly: what is not asked for is an error.
+//! Reads the fields of a kustomization file: what is not asked for is an error, but for the
+//! configurations of plugins, where kustomize ignores it.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,8 @@ pub(crate) struct Fields {
     map: Map<String, Value>,
     file: String,
     path: String,
+    /// Whether fields that nobody reads are fine.
+    lenient: bool,
 }
 
 impl Fields {
@@ -19,10 +22,20 @@ impl Fields {
     pub(crate) fn of(value: Value, file: &str, path: &str) -> Result<Self, RenderError> {
         let (file, path) = (file.to_owned(), path.to_owned());
         match value {
-            Value::Object(map) => Ok(Self { map, file, path }),
-            Value::Null => Ok(Self { map: Map::new(), file, path }),
+            Value::Object(map) => Ok(Self { map, file, path, lenient: false }),
+            Value::Null => Ok(Self { map: Map::new(), file, path, lenient: false }),
             _ => Err(RenderError::Field { file, field: path, why: "a mapping is expected".into() }),
         }
+    }
+
+    /// The same, with unknown fields ignored in it and in everything within it.
+    pub(crate) fn lenient(self) -> Self {
+        Self { lenient: true, ..self }
+    }
+
+    /// Fields within these.
+    fn inner(&self, value: Value, place: &str) -> Result<Self, RenderError> {
+        Ok(Self { lenient: self.lenient, ..Self::of(value, &self.file, place)? })
     }
 
     pub(crate) fn place(&self, name: &str) -> String {
@@ -109,15 +122,13 @@ impl Fields {
 
     pub(crate) fn fields(&mut self, name: &str) -> Result<Option<Fields>, RenderError> {
         let place = self.place(name);
-        self.take(name).map(|value| Fields::of(value, &self.file, &place)).transpose()
+        self.take(name).map(|value| self.inner(value, &place)).transpose()
     }
 
     pub(crate) fn list(&mut self, name: &str) -> Result<Vec<Fields>, RenderError> {
         let place = self.place(name);
         let values = self.values(name)?.into_iter().enumerate();
-        let fields = values
-            .map(|(index, value)| Fields::of(value, &self.file, &format!("{place}[{index}]")));
-        fields.collect()
+        values.map(|(index, value)| self.inner(value, &format!("{place}[{index}]"))).collect()
     }
 
     /// Refuses a field that is set to something.
@@ -138,8 +149,8 @@ impl Fields {
     /// Whether every field was read; the first that was not is an error.
     pub(crate) fn finish(self) -> Result<(), RenderError> {
         match self.map.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(self.error(name, "there is no such field")),
+            Some(name) if !self.lenient => Err(self.error(name, "there is no such field")),
+            _ => Ok(()),
         }
     }
 }

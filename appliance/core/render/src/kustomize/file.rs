@@ -374,9 +374,10 @@ impl Patch {
     /// Takes a patch whose text is in the field `text`.
     pub(crate) fn take(fields: &mut Fields, text: &str) -> Result<Self, RenderError> {
         let target = fields.fields("target")?.map(Selector::read).transpose()?;
+        let given = fields.text(text)?.map(|text| text.trim().to_owned());
         let mut patch = Self {
-            path: fields.text("path")?,
-            text: fields.text(text)?,
+            path: fields.text("path")?.filter(|path| !path.is_empty()),
+            text: given.filter(|text| !text.is_empty()),
             target,
             ..Self::default()
         };

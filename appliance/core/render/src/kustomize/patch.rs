@@ -29,14 +29,18 @@ enum Change {
     /// Objects with what is to change in them.
     Merge(Vec<Value>),
     /// Operations of RFC 6902.
-    Operations(Value),
+    Operations {
+        list: Value,
+        /// Whether objects are still found by the name they had, should it change.
+        remembered: bool,
+    },
 }
 
 impl Change {
     fn size(&self) -> Size {
         match self {
             Self::Merge(documents) => Size::of_all(documents),
-            Self::Operations(operations) => Size::of(operations),
+            Self::Operations { list, .. } => Size::of(list),
         }
     }
 }
@@ -49,6 +53,7 @@ pub(crate) fn strategic(
     resources: &mut Vec<Resource>,
 ) -> Result<(), RenderError> {
     let Site { folder, file, .. } = site;
+    let mut found = 0;
     for entry in entries {
         let inline = reader.documents(entry.as_bytes(), Dialect::KustomizePatch, file).ok();
         let documents: Vec<Value> =
@@ -60,23 +65,27 @@ pub(crate) fn strategic(
             let documents = reader.documents(&text, Dialect::KustomizePatch, &path)?;
             documents.into_iter().map(|document| document.value).collect()
         };
-        for mut patch in patches {
+        for mut patch in patches.into_iter().filter(says_something) {
+            found += 1;
             drop_null_annotations(&mut patch);
             to_its_object(resources, &patch, &Patch::default(), site)?;
         }
     }
+    if found == 0 {
+        let why = "patchesStrategicMerge: the patches are empty".to_owned();
+        return Err(RenderError::Build { file: file.to_owned(), why });
+    }
     Ok(())
 }
 
-/// One entry of `patches` or `patchesJson6902`.
+/// One entry of `patches`. A file with nothing in it changes nothing.
 pub(crate) fn one(
     reader: &mut Reader<'_>,
     site: Site<'_>,
     patch: &Patch,
     resources: &mut Vec<Resource>,
 ) -> Result<(), RenderError> {
-    let Site { folder, file, .. } = site;
-    let change = read(reader, folder, file, patch)?;
+    let Some(change) = read(reader, site, patch)? else { return Ok(()) };
     match (&patch.target, &change) {
         (Some(target), _) => {
             to_selected(&mut reader.budget, resources, &change, patch, target, site)
@@ -84,12 +93,32 @@ pub(crate) fn one(
         (None, Change::Merge(documents)) => documents
             .iter()
             .try_for_each(|document| to_its_object(resources, document, patch, site)),
-        (None, Change::Operations(_)) => {
-            let why = "patches: a JSON patch does not say which object it is for; give it a \
-                       target";
-            Err(RenderError::Build { file: file.to_owned(), why: why.to_owned() })
+        (None, Change::Operations { .. }) => {
+            let why = "patches: a JSON patch does not say which object it is for; give it a target";
+            Err(RenderError::Build { file: site.file.to_owned(), why: why.to_owned() })
         }
     }
+}
+
+/// One entry of `patchesJson6902`.
+pub(crate) fn json(
+    reader: &mut Reader<'_>,
+    site: Site<'_>,
+    patch: &Patch,
+    resources: &mut Vec<Resource>,
+) -> Result<(), RenderError> {
+    let (text, place) = source(reader, site, patch)?;
+    let list = reader.document(&text, Dialect::Kustomization, &place)?;
+    if !json_patch::is_patch(&list) || !says_something(&list) {
+        let why = "a list of operations is expected, of RFC 6902".to_owned();
+        return Err(RenderError::Build { file: place, why });
+    }
+    let Some(target) = patch.target.as_ref().filter(|target| !target.name.is_empty()) else {
+        let why = "patchesJson6902: an entry needs a target with a name".to_owned();
+        return Err(RenderError::Build { file: site.file.to_owned(), why });
+    };
+    let change = Change::Operations { list, remembered: false };
+    to_selected(&mut reader.budget, resources, &change, patch, target, site)
 }
 
 fn text_of(
@@ -102,30 +131,51 @@ fn text_of(
     Ok((reader.bytes(&place, file)?.to_vec(), place))
 }
 
+/// The text of a patch, and the file it stands in.
+fn source(
+    reader: &Reader<'_>,
+    Site { folder, file, .. }: Site<'_>,
+    patch: &Patch,
+) -> Result<(Vec<u8>, String), RenderError> {
+    match (&patch.text, &patch.path) {
+        (Some(text), _) => Ok((text.clone().into_bytes(), file.to_owned())),
+        (None, named) => text_of(reader, folder, file, named.as_deref().unwrap_or_default()),
+    }
+}
+
+/// Whether a document is not empty. Kustomize leaves out those that are.
+fn says_something(document: &Value) -> bool {
+    match document {
+        Value::Object(map) => !map.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    }
+}
+
 fn read(
     reader: &mut Reader<'_>,
-    folder: &str,
-    file: &str,
+    site: Site<'_>,
     patch: &Patch,
-) -> Result<Change, RenderError> {
-    let (text, place) = match (&patch.text, &patch.path) {
-        (Some(text), _) => (text.clone().into_bytes(), file.to_owned()),
-        (None, named) => text_of(reader, folder, file, named.as_deref().unwrap_or_default())?,
-    };
-    let documents = reader.documents(&text, Dialect::KustomizePatch, &place)?;
-    let mut values: Vec<Value> = documents.into_iter().map(|document| document.value).collect();
+) -> Result<Option<Change>, RenderError> {
+    let (text, place) = source(reader, site, patch)?;
+    let documents = reader.documents(&text, Dialect::KustomizePatch, &place)?.into_iter();
+    let mut values: Vec<Value> =
+        documents.map(|document| document.value).filter(says_something).collect();
     values.iter_mut().for_each(drop_null_annotations);
     if patch.target.is_some() {
         values.iter_mut().for_each(drop_null_labels);
     }
-    let wrong = |why: &str| RenderError::Build { file: place.clone(), why: why.to_owned() };
     match &values[..] {
-        [] => Err(wrong("the patch is empty")),
+        [] => Ok(None),
         [one] if json_patch::is_patch(one) => {
-            reader.document(&text, Dialect::Kustomization, &place).map(Change::Operations)
+            let list = reader.document(&text, Dialect::Kustomization, &place)?;
+            Ok(Some(Change::Operations { list, remembered: true }))
         }
-        all if all.iter().all(Value::is_object) => Ok(Change::Merge(values)),
-        _ => Err(wrong("a patch is an object with what changes, or a list of operations")),
+        all if all.iter().all(Value::is_object) => Ok(Some(Change::Merge(values))),
+        _ => {
+            let why = "a patch is an object with what changes, or a list of operations".to_owned();
+            Err(RenderError::Build { file: place, why })
+        }
     }
 }
 
@@ -172,9 +222,12 @@ fn to_selected(
             what: "values of patches, as often as they are applied",
         })?;
         match change {
-            Change::Operations(operations) => {
+            Change::Operations { list, remembered } => {
                 let id = resource.id();
-                json_patch::apply(&mut resource.value, operations)
+                if *remembered {
+                    resource.remember();
+                }
+                json_patch::apply(&mut resource.value, list)
                     .map_err(|why| wrong(format!("the patch of {id} fails: {why}")))?;
                 annotations_to_text(resource);
             }
@@ -251,14 +304,11 @@ fn to_its_object(
 fn apply(resource: &mut Resource, document: &Value, patch: &Patch, schemas: Schemas<'_>) -> Merged {
     let before = resource.id();
     let api_version = resource.value.get("apiVersion").cloned();
+    if patch.allow_name_change || patch.allow_kind_change {
+        resource.remember();
+    }
     if merge(&mut resource.value, document, &before, schemas) == Merged::Deleted {
         return Merged::Deleted;
-    }
-    if patch.allow_name_change || patch.allow_kind_change {
-        let after = resource.id();
-        if after.name != before.name || after.kind != before.kind {
-            resource.past.push(before.clone());
-        }
     }
     if !patch.allow_name_change {
         resource.set_name(before.name);

@@ -60,7 +60,7 @@ impl Plugin {
             );
             return Err(RenderError::Unsupported { file: file.to_owned(), field });
         }
-        let mut fields = Fields::of(config.value.clone(), file, &path)?;
+        let mut fields = Fields::of(config.value.clone(), file, &path)?.lenient();
         for name in ["apiVersion", "kind", "metadata"] {
             fields.take(name);
         }
@@ -243,10 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn unknown_kinds_and_misspelt_fields_are_errors() {
+    fn unknown_kinds_are_errors_and_unknown_fields_are_ignored() {
         assert!(transformer(&config("SortOrderTransformer", &json!({})), "k", "").is_err());
-        let misspelt = config("PrefixTransformer", &json!({"prefixx": "a"}));
-        assert!(transformer(&misspelt, "k", "").is_err());
+        let more = json!({"prefix": "a", "owner": "b", "fieldSpecs": [{"path": "c", "name": "d"}]});
+        assert!(transformer(&config("PrefixTransformer", &more), "k", "").is_ok());
         assert!(generator(&config("PrefixTransformer", &json!({})), "k").is_err());
     }
 

@@ -21,6 +21,10 @@ pub(crate) fn fix(
     targets: &[Target],
     file: &str,
 ) -> Result<(), RenderError> {
+    resources.iter().try_for_each(accounts_say_where).map_err(|why| {
+        let file = file.to_owned();
+        RenderError::Build { file, why }
+    })?;
     let index = Index::of(resources);
     if index.by_name.is_empty() {
         return Ok(());
@@ -43,6 +47,22 @@ pub(crate) fn fix(
                 let why = format!("{}: {path} {why}", referrer.id);
                 RenderError::Build { file: file.to_owned(), why }
             })?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a role binding with a service account in a namespace that is no text, such as nothing.
+fn accounts_say_where(resource: &Resource) -> Result<(), String> {
+    if resource.kind() != "RoleBinding" || resource.id().is_cluster_scoped() {
+        return Ok(());
+    }
+    let subjects = resource.value.get("subjects").and_then(Value::as_array);
+    for subject in subjects.into_iter().flatten() {
+        let is_account = subject.get("kind").and_then(Value::as_str) == Some("ServiceAccount");
+        if is_account && subject.get("namespace").is_some_and(|namespace| !namespace.is_string()) {
+            let id = resource.id();
+            return Err(format!("{id}: the namespace of a service account in subjects is blank"));
         }
     }
     Ok(())

@@ -192,8 +192,7 @@ fn is_empty(value: &Value) -> bool {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
         Value::Object(map) => map.is_empty(),
-        Value::String(text) => text.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
+        Value::String(_) | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -225,10 +224,10 @@ impl Target {
         for resource in resources {
             let current = resource.id();
             let ids: Vec<&Id> = resource.past.iter().chain([&current]).collect();
-            let matches = |matcher: &Matcher| {
-                matcher.fits_labels(resource) && ids.iter().any(|id| matcher.fits(id))
-            };
-            if !matches(&select) || reject.iter().any(matches) {
+            let fits = |matcher: &Matcher| ids.iter().any(|id| matcher.fits(id));
+            // What is rejected is told by its identity alone, as in kustomize.
+            let rejected = || reject.iter().any(|matcher| matcher.says_which() && fits(matcher));
+            if !fits(&select) || !select.fits_labels(resource) || rejected() {
                 continue;
             }
             for path in &paths {
@@ -268,20 +267,24 @@ impl Target {
             }
             value = Value::String(parts.join(&split.delimiter));
         }
+        let is_whole = |value: &Value| value.is_i64() || value.is_u64();
         *place = match (&*place, text_of(&value)) {
-            (Value::String(_), Some(text)) => Value::String(text),
-            (Value::Array(_) | Value::Object(_), _) | (_, None) => value,
-            (Value::Number(_), Some(text)) => typed(&text, Value::is_number, "a number")?,
-            (Value::Bool(_), Some(text)) => typed(&text, Value::is_boolean, "true or false")?,
+            // Kustomize copies the text of a value, and a mapping or a list has none.
+            (Value::String(_), text) => Value::String(text.unwrap_or_default()),
+            (Value::Array(_) | Value::Object(_), _) | (Value::Null, None) => value,
             (Value::Null, Some(text)) => plain_value(&text),
+            (Value::Bool(_), text) => typed(text, Value::is_boolean, "true or false")?,
+            (number, text) if is_whole(number) => typed(text, is_whole, "a whole number")?,
+            (Value::Number(_), text) => typed(text, Value::is_number, "a number")?,
         };
         Ok(())
     }
 }
 
 /// A text as the type that the field has.
-fn typed(text: &str, fits: fn(&Value) -> bool, what: &str) -> Result<Value, String> {
-    let value = plain_value(text);
+fn typed(text: Option<String>, fits: impl Fn(&Value) -> bool, what: &str) -> Result<Value, String> {
+    let text = text.ok_or_else(|| format!("the field is {what}, and the value is no scalar"))?;
+    let value = plain_value(&text);
     if fits(&value) { Ok(value) } else { Err(format!("the field is {what}, and {text:?} is not")) }
 }
 

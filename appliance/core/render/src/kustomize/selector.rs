@@ -56,14 +56,20 @@ impl Matcher {
             && self.fits_labels(resource)
     }
 
-    /// Whether one identity fits in every part.
+    /// Whether it asks for anything but labels and annotations.
+    pub(crate) fn says_which(&self) -> bool {
+        let parts = [&self.group, &self.version, &self.kind, &self.name, &self.namespace];
+        parts.into_iter().any(Option::is_some)
+    }
+
+    /// Whether one identity fits in every part, its namespace as it is written.
     pub(crate) fn fits(&self, id: &Id) -> bool {
         let parts = [
             (&self.group, id.group.as_str()),
             (&self.version, &id.version),
             (&self.kind, &id.kind),
             (&self.name, &id.name),
-            (&self.namespace, namespace(id)),
+            (&self.namespace, &id.namespace),
         ];
         let mut parts = parts.into_iter();
         parts.all(|(pattern, text)| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text)))

@@ -52,7 +52,12 @@ pub(crate) fn namespace(
         if matches!(id.kind.as_str(), "RoleBinding" | "ClusterRoleBinding") {
             subjects(&mut resource.value, rule);
         }
-        for spec in specs.iter().filter(|spec| spec.is_for(&id) && spec.path != OWN_NAMESPACE) {
+        // Other groups have kinds called Namespace, whose names are their own.
+        let keeps_name = !id.group.is_empty() || id.version != "v1";
+        let fits = |spec: &&FieldSpec| {
+            spec.is_for(&id) && spec.path != OWN_NAMESPACE && (spec.path != OWN_NAME || !keeps_name)
+        };
+        for spec in specs.iter().filter(fits) {
             spec.visit(&mut resource.value, &mut |place| {
                 if !keeps(place.as_str().unwrap_or_default()) {
                     *place = Value::from(namespace);
@@ -64,6 +69,7 @@ pub(crate) fn namespace(
 }
 
 const OWN_NAMESPACE: &str = "metadata/namespace";
+const OWN_NAME: &str = "metadata/name";
 
 fn subjects(value: &mut Value, rule: &NamespaceRule) {
     let Some(Value::Array(subjects)) = value.get_mut("subjects") else { return };

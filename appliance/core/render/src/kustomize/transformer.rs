@@ -129,9 +129,8 @@ impl<'a> Transformer<'a> {
             Self::StrategicMerge(entries) => {
                 patch::strategic(reader, site, entries, resources)?;
             }
-            Self::Patch(patch) | Self::JsonPatch(patch) => {
-                patch::one(reader, site, patch, resources)?;
-            }
+            Self::Patch(patch) => patch::one(reader, site, patch, resources)?,
+            Self::JsonPatch(patch) => patch::json(reader, site, patch, resources)?,
             Self::Namespace(rule, specs) => transform::namespace(resources, rule, specs, file)?,
             Self::Prefix(prefix, specs) => {
                 transform::names(resources, Affix::Prefix(prefix), specs);

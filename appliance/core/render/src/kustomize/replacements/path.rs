@@ -11,6 +11,7 @@ use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
 
 use super::text_of;
+use crate::yaml::plain_value;
 
 /// Most bytes of one compiled pattern.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
@@ -271,5 +272,6 @@ fn container(step: &Step) -> Value {
 
 /// An item that a step is looking for.
 fn item(name: &str, text: &str) -> Value {
-    if name.is_empty() { Value::from(text) } else { json!({ name: text }) }
+    let value = plain_value(text);
+    if name.is_empty() { value } else { json!({ name: value }) }
 }

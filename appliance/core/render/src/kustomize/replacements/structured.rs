@@ -50,8 +50,12 @@ fn within(
     if !value.is_object() && !value.is_array() {
         return Ok(false);
     }
-    if path.visit_rest(steps, &mut value, create, change)? == 0 {
-        return Ok(false);
+    match path.visit_rest(steps, &mut value, create, change) {
+        Ok(0) => return Ok(false),
+        Ok(_) => {}
+        // What cannot be put into JSON leaves it as it is, without a word: kustomize's way.
+        Err(_) if is_json => return Ok(true),
+        Err(why) => return Err(why),
     }
     *text = if is_json {
         as_json(&value, text)
@@ -61,10 +65,18 @@ fn within(
     Ok(true)
 }
 
-/// JSON laid out like the text it replaces: on one line, or on several.
+/// JSON laid out like the text it replaces, on one line or on several, with the escapes of Go.
 fn as_json(value: &Value, before: &str) -> String {
     let many_lines = before.trim_end().contains('\n');
     let text =
         if many_lines { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    text.unwrap_or_default()
+    let text = text.unwrap_or_default();
+    let escapes = [
+        ('<', "\\u003c"),
+        ('>', "\\u003e"),
+        ('&', "\\u0026"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ];
+    escapes.into_iter().fold(text, |text, (letter, escape)| text.replace(letter, escape))
 }
