@@ -19,14 +19,20 @@ pub struct TreeLimits {
     pub depth_max: u32,
 }
 
+impl TreeLimits {
+    /// Bytes of one file that is read, unless somebody asks for less. Kubernetes refuses objects
+    /// over 1.5 MiB, but the file that installs a whole operator holds many: the largest in
+    /// common use have 6 MB.
+    pub const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+}
+
 impl Default for TreeLimits {
-    /// Room for a monorepo of manifests. One file: Kubernetes refuses objects over 1.5 MiB, so
-    /// 3 MiB leaves a margin for files that hold several. All files: with 64 MiB a node with
-    /// 1 GiB of memory can hold two trees while it renders.
+    /// Room for a monorepo of manifests. With 64 MiB of files a node with 1 GiB of memory can hold
+    /// two trees while it renders.
     fn default() -> Self {
         Self {
             files_max: 50_000,
-            file_bytes_max: 3 * 1024 * 1024,
+            file_bytes_max: Self::FILE_BYTES_MAX,
             bytes_max: 64 * 1024 * 1024,
             depth_max: 64,
         }

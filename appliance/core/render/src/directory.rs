@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::overrides::OVERRIDE_FILE_START;
 use crate::reader::Reader;
-use crate::yaml::{Dialect, Document, Size};
+use crate::yaml::{Blank, Dialect, Document, Size};
 use crate::{RenderError, Warning};
 
 /// Bytes of all manifests of one directory together: Argo CD's default. Held as values they take
@@ -64,7 +64,7 @@ pub(crate) fn read(
             file_manifests(reader, &bytes, Dialect::Kubernetes, &target)
         };
         match read {
-            Ok(found) => objects.extend(found),
+            Ok(found) => objects.extend(found.into_iter().map(|manifest| manifest.object)),
             Err(error) if is_manifest(&path, &bytes) || is_over_limit(&error) => return Err(error),
             Err(error) => {
                 let text = format!("left out, it is no manifest: {}", fyr_model::Chain(&error));
@@ -124,7 +124,15 @@ fn is_over_limit(error: &RenderError) -> bool {
     matches!(error, RenderError::Yaml { source, .. } if source.is_limit())
 }
 
-fn json(reader: &mut Reader<'_>, bytes: &[u8], path: &str) -> Result<Vec<Object>, RenderError> {
+/// One object of a file.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    pub(crate) object: Object,
+    /// Its fields without a value.
+    pub(crate) blanks: Vec<Blank>,
+}
+
+fn json(reader: &mut Reader<'_>, bytes: &[u8], path: &str) -> Result<Vec<Manifest>, RenderError> {
     let field =
         |why: String| RenderError::Field { file: path.to_owned(), field: "JSON".to_owned(), why };
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -132,7 +140,7 @@ fn json(reader: &mut Reader<'_>, bytes: &[u8], path: &str) -> Result<Vec<Object>
     if reader.budget.take(Size::of(&value)).is_none() {
         return Err(field("the manifests are larger than the limit".to_owned()));
     }
-    flatten(vec![Document { line: 1, value }], path)
+    flatten(vec![Document { line: 1, value, blanks: Vec::new() }], path)
 }
 
 /// The objects of the YAML file at the resolved `path`, whose content is `bytes`; `List`s as their
@@ -142,7 +150,7 @@ pub(crate) fn file_manifests(
     bytes: &Arc<[u8]>,
     dialect: Dialect,
     path: &str,
-) -> Result<Vec<Object>, RenderError> {
+) -> Result<Vec<Manifest>, RenderError> {
     flatten(reader.file_documents(path, bytes, dialect)?, path)
 }
 
@@ -152,41 +160,50 @@ pub(crate) fn manifests(
     bytes: &[u8],
     dialect: Dialect,
     path: &str,
-) -> Result<Vec<Object>, RenderError> {
+) -> Result<Vec<Manifest>, RenderError> {
     flatten(reader.documents(bytes, dialect, path)?, path)
 }
 
-fn flatten(documents: Vec<Document>, path: &str) -> Result<Vec<Object>, RenderError> {
-    let mut objects = Vec::new();
-    for Document { line, value } in documents {
-        for value in items(value) {
+fn flatten(documents: Vec<Document>, path: &str) -> Result<Vec<Manifest>, RenderError> {
+    let mut manifests = Vec::new();
+    for Document { line, value, blanks } in documents {
+        let is_list = is_list(&value);
+        for (index, value) in items(value).into_iter().enumerate() {
             let object = Object::parse(value).map_err(|source| RenderError::Object {
                 path: path.to_owned(),
                 line,
                 source,
             })?;
-            objects.push(object);
+            let blanks = if is_list { of_item(&blanks, index) } else { blanks.clone() };
+            manifests.push(Manifest { object, blanks });
         }
     }
-    Ok(objects)
+    Ok(manifests)
+}
+
+/// The blanks of one item of a list, as seen from that item.
+fn of_item(blanks: &[Blank], index: usize) -> Vec<Blank> {
+    let index = index.to_string();
+    let inside = blanks.iter().filter_map(|blank| match &blank[..] {
+        [items, at, rest @ ..] if items == "items" && *at == index => Some(rest.to_vec()),
+        _ => None,
+    });
+    inside.collect()
+}
+
+fn is_list(value: &Value) -> bool {
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
+    kind.ends_with("List") && matches!(value.get("items"), Some(Value::Array(_) | Value::Null))
 }
 
 /// The items of a `List`, or the value itself. `items: null` is an empty list.
 pub(crate) fn items(mut value: Value) -> Vec<Value> {
-    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
-    if !kind.ends_with("List") {
+    if !is_list(&value) {
         return vec![value];
     }
     match value.get_mut("items").map(Value::take) {
         Some(Value::Array(items)) => items,
-        Some(Value::Null) => Vec::new(),
-        Some(items) => {
-            if let Value::Object(map) = &mut value {
-                map.insert("items".to_owned(), items);
-            }
-            vec![value]
-        }
-        None => vec![value],
+        _ => Vec::new(),
     }
 }
 

@@ -69,7 +69,7 @@ mod variables;
 
 use fyr_model::source_tree::join;
 use fyr_model::{BuildEnvironment, KustomizeOptions, Object};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use self::file::FILE_NAMES;
 use self::gather::{Build, Gathered};
@@ -158,10 +158,15 @@ fn is_local(resource: &Resource) -> bool {
 /// Makes text of annotations that are something else. The reader of YAML keeps the text as it is
 /// written, but it does not know where the items of a list are objects.
 fn annotations_to_text(resource: &mut Resource) {
+    let blanks = &resource.blanks;
+    let is_blank = |key: &str| {
+        blanks.iter().any(|blank| matches!(&blank[..], [m, a, last] if m == "metadata" && a == "annotations" && last == key))
+    };
     let annotations = resource.value.pointer_mut("/metadata/annotations");
-    for value in annotations.and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+    for (key, value) in annotations.and_then(Value::as_object_mut).into_iter().flatten() {
         *value = match &*value {
             Value::String(_) => continue,
+            Value::Null if is_blank(key) => Value::from(""),
             Value::Array(_) | Value::Object(_) => Value::from(""),
             other => Value::from(other.to_string()),
         };

@@ -10,11 +10,8 @@ mod scalar;
 
 use std::borrow::Cow;
 
+use fyr_model::TreeLimits;
 use serde_json::Value;
-
-/// Most bytes of one file. Kubernetes refuses objects over 1.5 MiB; the rest is for files that
-/// hold several.
-pub(crate) const FILE_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// Collections within collections. Far above any manifest, and safe to recurse into.
 pub(crate) const DEPTH_MAX: usize = 100;
@@ -180,7 +177,12 @@ pub(crate) struct Document {
     pub(crate) line: usize,
     /// What it says.
     pub(crate) value: Value,
+    /// The fields that are there without a value, `key:`. To most readers that is `null`.
+    pub(crate) blanks: Vec<Blank>,
 }
+
+/// The way to a field without a value: names of fields, and numbers of items.
+pub(crate) type Blank = Vec<String>;
 
 /// Reads all documents of a file; empty ones are left out.
 pub(crate) fn parse(
@@ -188,8 +190,9 @@ pub(crate) fn parse(
     dialect: Dialect,
     budget: &mut Budget,
 ) -> Result<Vec<Document>, YamlError> {
-    if bytes.len() > FILE_BYTES_MAX {
-        let why = format!("{} bytes are more than the limit of {FILE_BYTES_MAX}", bytes.len());
+    let limit = TreeLimits::FILE_BYTES_MAX;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
+        let why = format!("{} bytes are more than the limit of {limit}", bytes.len());
         return Err(YamlError::over_limit(1, why));
     }
     let text = decode(bytes)?;

@@ -5,15 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use fyr_model::TreeLimits;
 use fyr_model::api::ErrorCode;
 use fyr_render::{KUSTOMIZATION_FILES, set_images};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::whole_file;
-
-/// Largest kustomization file that is edited, in bytes: as much as is rendered.
-const FILE_BYTES_MAX: u64 = 3 * 1024 * 1024;
 
 /// Change a kustomization file and leave the rest of it as it is
 #[derive(Debug, Subcommand)]
@@ -93,9 +91,10 @@ fn read(file: &Path) -> Result<String, Failure> {
         Failure::caused(ErrorCode::File, format!("cannot read {}", file.display()), error)
     };
     let bytes = fs::metadata(file).map_err(|error| failed(&error))?.len();
-    if bytes > FILE_BYTES_MAX {
+    let limit = TreeLimits::FILE_BYTES_MAX;
+    if bytes > limit {
         let file = file.display();
-        let what = format!("{file} has {bytes} bytes, over the limit of {FILE_BYTES_MAX}");
+        let what = format!("{file} has {bytes} bytes, over the limit of {limit}");
         return Err(Failure::new(ErrorCode::File, what));
     }
     fs::read_to_string(file).map_err(|error| failed(&error))

@@ -73,7 +73,8 @@ fn a_broken_manifest_is_an_error_that_names_file_and_line() {
 
 #[test]
 fn a_manifest_over_a_limit_is_never_left_out() {
-    let text = format!("{}#{}", named("a"), " ".repeat(crate::yaml::FILE_BYTES_MAX));
+    let too_much = usize::try_from(fyr_model::TreeLimits::FILE_BYTES_MAX).unwrap();
+    let text = format!("{}#{}", named("a"), " ".repeat(too_much));
     let tree = tree(&[("app/a.yaml", &text)]);
     read(&mut Reader::new(&tree, LoadRestrictor::RootOnly), "app", &DirectoryOptions::default())
         .unwrap_err();

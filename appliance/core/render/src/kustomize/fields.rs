@@ -128,6 +128,9 @@ fn enter(
         }
     }
     let Some(place) = map.get_mut(&name.text) else { return };
+    if name.is_list && place.is_null() {
+        *place = Value::Array(Vec::new());
+    }
     if name.is_list && !place.is_array() {
         return;
     }
@@ -160,6 +163,7 @@ mod tests {
         assert_eq!(set("a/b", false, value), json!({"a": [{"b": "x"}, {"c": 2}]}));
         assert_eq!(set("a[]/b", true, json!({})), json!({}));
         assert_eq!(set("a[]/b", true, json!({"a": {"b": 1}})), json!({"a": {"b": 1}}));
+        assert_eq!(set("a[]/b", false, json!({"a": null})), json!({"a": []}));
     }
 
     #[test]

@@ -225,9 +225,9 @@ impl<'r, 't> Build<'r, 't> {
             let inline =
                 directory::manifests(self.reader, entry.as_bytes(), Dialect::Kustomize, file);
             match inline {
-                Ok(objects) if !objects.is_empty() => {
-                    for object in objects {
-                        let mut resource = Resource::new(object);
+                Ok(manifests) if !manifests.is_empty() => {
+                    for manifest in manifests {
+                        let mut resource = Resource::new(manifest);
                         resource.origin = Some(Origin::File(self.relative(file)));
                         gathered.add(resource, file)?;
                     }
@@ -319,8 +319,8 @@ impl<'r, 't> Build<'r, 't> {
             let is_wanted = self.metadata.origins || self.metadata.transformations;
             let origin = is_wanted.then(|| Origin::File(self.relative(&place)));
             let dialect = Dialect::Kustomize;
-            for object in directory::file_manifests(self.reader, &bytes, dialect, &place)? {
-                let mut resource = Resource::new(object);
+            for manifest in directory::file_manifests(self.reader, &bytes, dialect, &place)? {
+                let mut resource = Resource::new(manifest);
                 resource.origin.clone_from(&origin);
                 annotations_to_text(&mut resource);
                 gathered.add(resource, file)?;

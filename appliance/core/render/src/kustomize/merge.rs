@@ -5,10 +5,12 @@
 //! All of it is as kustomize does it, which is not always what Kubernetes itself does: directives
 //! other than `$patch` are fields like any other.
 
+mod blanks;
 mod lists;
 
 use serde_json::{Map, Value};
 
+pub(crate) use self::blanks::remove as remove_blanks;
 use super::merge_keys::{Schema, Schemas};
 use super::resource::Id;
 

@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::annotations_to_text;
 use super::file::{Patch, Selector};
 use super::json_patch;
-use super::merge::{Merged, strategic as merge};
+use super::merge::{Merged, remove_blanks, strategic as merge};
 use super::merge_keys::Schemas;
 use super::resource::{Id, Resource, mapping};
 use super::selector::Matcher;
 use crate::RenderError;
 use crate::reader::Reader;
-use crate::yaml::{Budget, Dialect, Size};
+use crate::yaml::{Blank, Budget, Dialect, Document, Size};
 
 /// Where a patch stands, and what it is merged by.
 #[derive(Clone, Copy, Debug)]
@@ -152,18 +152,30 @@ fn says_something(document: &Value) -> bool {
     }
 }
 
+fn names_an_object(patch: &Value) -> bool {
+    let Id { kind, name, .. } = Id::of(patch);
+    !kind.is_empty() && !name.is_empty()
+}
+
 fn read(
     reader: &mut Reader<'_>,
     site: Site<'_>,
     patch: &Patch,
 ) -> Result<Option<Change>, RenderError> {
     let (text, place) = source(reader, site, patch)?;
-    let documents = reader.documents(&text, Dialect::KustomizePatch, &place)?.into_iter();
-    let mut values: Vec<Value> =
-        documents.map(|document| document.value).filter(says_something).collect();
-    values.iter_mut().for_each(drop_null_annotations);
-    if patch.target.is_some() {
-        values.iter_mut().for_each(drop_null_labels);
+    let mut values = Vec::new();
+    for Document { mut value, blanks, .. } in
+        reader.documents(&text, Dialect::KustomizePatch, &place)?
+    {
+        if !says_something(&value) {
+            continue;
+        }
+        drop_null_annotations(&mut value);
+        if patch.target.is_some() {
+            drop_null_labels(&mut value);
+            blanks.iter().for_each(|blank| blank_to_text(&mut value, blank));
+        }
+        values.push(value);
     }
     match &values[..] {
         [] => Ok(None),
@@ -171,10 +183,11 @@ fn read(
             let list = reader.document(&text, Dialect::Kustomization, &place)?;
             Ok(Some(Change::Operations { list, remembered: true }))
         }
-        all if all.iter().all(Value::is_object) => Ok(Some(Change::Merge(values))),
+        all if all.iter().all(names_an_object) => Ok(Some(Change::Merge(values))),
         _ => {
-            let why = "a patch is an object with what changes, or a list of operations".to_owned();
-            Err(RenderError::Build { file: place, why })
+            let why = "a patch is an object with what changes, with kind and metadata.name even if \
+                       it has a target, or a list of operations";
+            Err(RenderError::Build { file: place, why: why.to_owned() })
         }
     }
 }
@@ -188,6 +201,18 @@ fn drop_null_annotations(patch: &mut Value) {
 /// The same of labels, where the patch has a target.
 fn drop_null_labels(patch: &mut Value) {
     drop_null(patch, "labels");
+}
+
+/// A label or an annotation without a value is empty text, where the patch has a target.
+fn blank_to_text(patch: &mut Value, blank: &Blank) {
+    let [metadata, field, key] = &blank[..] else { return };
+    if metadata == "metadata" && (field == "labels" || field == "annotations") {
+        let place =
+            patch.get_mut(metadata).and_then(|metadata| metadata.get_mut(field)?.get_mut(key));
+        if let Some(place) = place {
+            *place = Value::from("");
+        }
+    }
 }
 
 fn drop_null(patch: &mut Value, field: &str) {
@@ -229,6 +254,8 @@ fn to_selected(
                 }
                 json_patch::apply(&mut resource.value, list)
                     .map_err(|why| wrong(format!("the patch of {id} fails: {why}")))?;
+                // The object came back from JSON, where a field without a value says `null`.
+                resource.blanks.clear();
                 annotations_to_text(resource);
             }
             Change::Merge(documents) => {
@@ -279,7 +306,7 @@ fn to_its_object(
 ) -> Result<(), RenderError> {
     let id = Id::of(document);
     let wrong = |why: String| RenderError::Build { file: site.file.to_owned(), why };
-    if id.kind.is_empty() || id.name.is_empty() {
+    if !names_an_object(document) {
         return Err(wrong("a patch without a target names its object: kind and name".to_owned()));
     }
     let found: Vec<usize> = resources
@@ -307,6 +334,7 @@ fn apply(resource: &mut Resource, document: &Value, patch: &Patch, schemas: Sche
     if patch.allow_name_change || patch.allow_kind_change {
         resource.remember();
     }
+    remove_blanks(resource, schemas);
     if merge(&mut resource.value, document, &before, schemas) == Merged::Deleted {
         return Merged::Deleted;
     }

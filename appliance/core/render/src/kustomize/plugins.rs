@@ -222,8 +222,6 @@ impl Plugin {
 
 #[cfg(test)]
 mod tests {
-    use fyr_model::Object;
-
     use super::*;
 
     fn config(kind: &str, more: &Value) -> Resource {
@@ -231,7 +229,7 @@ mod tests {
         for (name, field) in more.as_object().cloned().unwrap_or_default() {
             value[name] = field;
         }
-        Resource::new(Object::parse(value).unwrap())
+        Resource::of(value)
     }
 
     #[test]

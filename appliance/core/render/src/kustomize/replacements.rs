@@ -225,8 +225,12 @@ impl Target {
             let current = resource.id();
             let ids: Vec<&Id> = resource.past.iter().chain([&current]).collect();
             let fits = |matcher: &Matcher| ids.iter().any(|id| matcher.fits(id));
-            // What is rejected is told by its identity alone, as in kustomize.
-            let rejected = || reject.iter().any(|matcher| matcher.says_which() && fits(matcher));
+            // Identity and labels reject each on its own: kustomize's way.
+            let rejects = |matcher: &Matcher| {
+                matcher.says_which() && fits(matcher)
+                    || matcher.says_labels() && matcher.fits_labels(resource)
+            };
+            let rejected = || reject.iter().any(rejects);
             if !fits(&select) || !select.fits_labels(resource) || rejected() {
                 continue;
             }

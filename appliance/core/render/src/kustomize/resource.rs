@@ -1,10 +1,12 @@
 //! The objects of a build, with the names they had on the way.
 
-use fyr_model::{GroupVersionKind, Object};
+use fyr_model::GroupVersionKind;
 use serde_json::{Map, Value};
 
 use super::origin::{Maker, Origin};
 use super::scope;
+use crate::directory::Manifest;
+use crate::yaml::Blank;
 
 /// What identifies an object in a build.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,6 +80,8 @@ pub(crate) struct Resource {
     /// Prefixes and suffixes of its name, innermost first.
     pub(crate) prefixes: Vec<String>,
     pub(crate) suffixes: Vec<String>,
+    /// Fields that were read without a value, while nothing has moved them.
+    pub(crate) blanks: Vec<Blank>,
     /// Whether its name gets a hash of its content in the end.
     pub(crate) needs_hash: bool,
     /// Names of the variables whose value is one of its fields.
@@ -89,8 +93,8 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
-    pub(crate) fn new(object: Object) -> Self {
-        Self::of(object.into_value())
+    pub(crate) fn new(manifest: Manifest) -> Self {
+        Self { blanks: manifest.blanks, ..Self::of(manifest.object.into_value()) }
     }
 
     pub(crate) fn of(value: Value) -> Self {
@@ -99,6 +103,7 @@ impl Resource {
             past: Vec::new(),
             prefixes: Vec::new(),
             suffixes: Vec::new(),
+            blanks: Vec::new(),
             needs_hash: false,
             variables: Vec::new(),
             origin: None,

@@ -62,6 +62,11 @@ impl Matcher {
         parts.into_iter().any(Option::is_some)
     }
 
+    /// Whether it asks for labels or annotations.
+    pub(crate) fn says_labels(&self) -> bool {
+        !self.labels.is_empty() || !self.annotations.is_empty()
+    }
+
     /// Whether one identity fits in every part, its namespace as it is written.
     pub(crate) fn fits(&self, id: &Id) -> bool {
         let parts = [
@@ -124,17 +129,16 @@ fn pattern(text: &str) -> Result<Option<Pattern>, String> {
 
 #[cfg(test)]
 mod tests {
-    use fyr_model::Object;
     use serde_json::json;
 
     use super::*;
 
     fn matches(selector: &Selector) -> bool {
-        let object = Object::parse(json!({
+        let object = json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "web", "labels": {"tier": "front"}},
-        }));
-        Matcher::new(selector).unwrap().matches(&Resource::new(object.unwrap()))
+        });
+        Matcher::new(selector).unwrap().matches(&Resource::of(object))
     }
 
     #[test]
@@ -154,10 +158,10 @@ mod tests {
 
     #[test]
     fn name_and_namespace_may_be_of_different_times() {
-        let object = Object::parse(json!({
+        let object = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "old", "namespace": "old"},
-        }));
-        let mut resource = Resource::new(object.unwrap());
+        });
+        let mut resource = Resource::of(object);
         resource.remember();
         resource.set_name("new".to_owned());
         resource.set_namespace("new");

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 use serde_json::{Map, Value};
 
-use super::{Budget, DEPTH_MAX, Dialect, Document, Size, YamlError, scalar};
+use super::{Blank, Budget, DEPTH_MAX, Dialect, Document, Size, YamlError, scalar};
 
 /// Where a node is, as far as its meaning depends on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +38,10 @@ struct Composer<'t, 'b> {
     anchors: BTreeMap<usize, (Value, Size)>,
     /// Line of the event at hand.
     line: usize,
+    /// Whether the event at hand stands for nothing that is written.
+    is_blank: bool,
+    /// The blanks of the collection at hand, their last step first.
+    blanks: Vec<Blank>,
 }
 
 /// All documents that are not empty.
@@ -52,7 +56,15 @@ pub(super) fn documents(
         block_scalar_eof_without_line_feed: true,
     };
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut composer = Composer { parser, dialect, budget, anchors: BTreeMap::new(), line: 1 };
+    let mut composer = Composer {
+        parser,
+        dialect,
+        budget,
+        anchors: BTreeMap::new(),
+        line: 1,
+        is_blank: false,
+        blanks: Vec::new(),
+    };
     let mut documents = Vec::new();
     loop {
         match composer.next()? {
@@ -62,8 +74,10 @@ pub(super) fn documents(
             event => {
                 let line = composer.line;
                 let value = composer.node(event, Place::Root, 0)?;
+                let mut blanks = std::mem::take(&mut composer.blanks);
+                blanks.iter_mut().for_each(|blank| blank.reverse());
                 if !value.is_null() {
-                    documents.push(Document { line, value });
+                    documents.push(Document { line, value, blanks });
                 }
             }
         }
@@ -79,6 +93,7 @@ impl<'t> Composer<'t, '_> {
         let (event, span) =
             next.map_err(|error| YamlError::new(error.marker().line(), error.kind().to_string()))?;
         self.line = span.start.line();
+        self.is_blank = span.start.index() == span.end.index();
         Ok(event)
     }
 
@@ -116,6 +131,10 @@ impl<'t> Composer<'t, '_> {
         }
         let (value, anchor) = match event {
             Event::Alias(id) => return self.alias(id),
+            Event::Scalar(_, ScalarStyle::Plain, 0, None) if self.is_blank => {
+                self.blanks.push(Blank::new());
+                return Ok(Value::Null);
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 self.charge(Size { nodes: 1, bytes: text.len() })?;
                 (self.scalar(&text, style, tag.as_deref(), place)?, anchor)
@@ -194,7 +213,12 @@ impl<'t> Composer<'t, '_> {
         loop {
             match self.next()? {
                 Event::SequenceEnd => return Ok(Value::Array(items)),
-                event => items.push(self.node(event, Place::Other, depth + 1)?),
+                event => {
+                    let blanks = self.blanks.len();
+                    let value = self.node(event, Place::Other, depth + 1)?;
+                    self.step_out(blanks, || items.len().to_string());
+                    items.push(value);
+                }
             }
         }
     }
@@ -218,7 +242,9 @@ impl<'t> Composer<'t, '_> {
             let key = self.node(event, Place::Other, depth + 1)?;
             let key = self.key(key)?;
             let next = self.next()?;
+            let blanks = self.blanks.len();
             let value = self.node(next, place.below(&key), depth + 1)?;
+            self.step_out(blanks, || key.clone());
             if map.contains_key(&key) && self.dialect != Dialect::Kustomization {
                 let why = format!("the key {key:?} is already defined in this mapping");
                 return Err(YamlError::new(line, why));
@@ -232,10 +258,17 @@ impl<'t> Composer<'t, '_> {
         Ok(Value::Object(map))
     }
 
+    /// Gives the blanks after the first `known` ones their next step.
+    fn step_out(&mut self, known: usize, step: impl Fn() -> String) {
+        self.blanks.iter_mut().skip(known).for_each(|blank| blank.push(step()));
+    }
+
     fn key(&self, key: Value) -> Result<String, YamlError> {
         match (key, self.dialect) {
             (Value::String(text), _) => Ok(text),
-            (Value::Number(number), Dialect::Kubernetes) => Ok(number.to_string()),
+            (Value::Number(number), Dialect::Kubernetes | Dialect::KustomizePatch) => {
+                Ok(number.to_string())
+            }
             (Value::Bool(value), Dialect::Kubernetes) => Ok(value.to_string()),
             (key, _) => Err(self.error(format!("the key {key} is not text; quote it"))),
         }
