@@ -105,7 +105,7 @@ pub enum ObjectError {
         /// What it is instead.
         found: &'static str,
     },
-    /// `apiVersion`, `kind` or `metadata.name` is missing, empty or not a string.
+    /// `kind` or `metadata.name` is missing, or `apiVersion` where it is needed, empty or not a string.
     #[error("{path} is missing or not a non-empty string")]
     Missing {
         /// The field.
@@ -123,9 +123,9 @@ pub enum ObjectError {
 
 /// A Kubernetes object.
 ///
-/// Holding one proves: it is a mapping; `apiVersion`, `kind` and `metadata.name` are non-empty
-/// strings; `metadata.namespace` is absent or a string; labels and annotations are absent, null
-/// or mappings. `metadata.generateName` without a name is not an `Object`: nothing that Fyr
+/// Holding one proves: it is a mapping; `kind` and `metadata.name` are non-empty strings;
+/// `apiVersion` and `metadata.namespace` are absent or strings; labels and annotations are absent,
+/// null or mappings. No API server takes an object without `apiVersion`, but kustomize does. `metadata.generateName` without a name is not an `Object`: nothing that Fyr
 /// manages can lack an identity.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -137,7 +137,9 @@ impl Object {
         let Value::Object(map) = &value else {
             return Err(ObjectError::NotAMapping { found: type_name(&value) });
         };
-        non_empty(map.get("apiVersion"), "apiVersion")?;
+        if !matches!(map.get("apiVersion"), None | Some(Value::String(_))) {
+            return Err(ObjectError::WrongType { path: "apiVersion", expected: "a string" });
+        }
         non_empty(map.get("kind"), "kind")?;
         let metadata = match map.get("metadata") {
             Some(Value::Object(metadata)) => metadata,
@@ -171,7 +173,12 @@ impl Object {
         self.0
     }
 
-    /// Group, version and kind.
+    /// Checks that it says which version of its kind it is written for.
+    pub fn has_version(&self) -> Result<(), ObjectError> {
+        non_empty(self.0.get("apiVersion"), "apiVersion")
+    }
+
+    /// Group, version and kind; the version is empty if it says none.
     pub fn gvk(&self) -> GroupVersionKind {
         GroupVersionKind::from_api_version(self.text("/apiVersion"), self.kind())
     }
@@ -299,7 +306,7 @@ mod tests {
     fn an_object_without_an_identity_is_refused_with_the_field_that_is_missing() {
         let cases = [
             (json!([]), "a manifest must be a mapping, not a list"),
-            (json!({"kind": "A"}), "apiVersion is missing or not a non-empty string"),
+            (json!({"apiVersion": 1, "kind": "A"}), "apiVersion must be a string"),
             (json!({"apiVersion": "v1", "kind": 3}), "kind is missing or not a non-empty string"),
             (
                 json!({"apiVersion": "v1", "kind": "A", "metadata": {"generateName": "a-"}}),

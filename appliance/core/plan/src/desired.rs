@@ -180,6 +180,11 @@ impl Preparation<'_> {
                 return self.warn(ConditionKind::UnsupportedWarning, message);
             }
         }
+        if let Err(why) = object.has_version() {
+            self.forget(&key);
+            self.desired.pending.insert(key, why.to_string());
+            return;
+        }
         let Some(scope) = self.scope(&kind) else {
             self.forget(&key);
             let reason = format!("the cluster has no such kind: {} {kind}", gvk.api_version());

@@ -140,7 +140,7 @@ fn json(reader: &mut Reader<'_>, bytes: &[u8], path: &str) -> Result<Vec<Manifes
     if reader.budget.take(Size::of(&value)).is_none() {
         return Err(field("the manifests are larger than the limit".to_owned()));
     }
-    flatten(vec![Document { line: 1, value, blanks: Vec::new() }], path)
+    flatten(vec![Document { line: 1, value, blanks: Vec::new() }], Dialect::Kubernetes, path)
 }
 
 /// The objects of the YAML file at the resolved `path`, whose content is `bytes`; `List`s as their
@@ -151,7 +151,7 @@ pub(crate) fn file_manifests(
     dialect: Dialect,
     path: &str,
 ) -> Result<Vec<Manifest>, RenderError> {
-    flatten(reader.file_documents(path, bytes, dialect)?, path)
+    flatten(reader.file_documents(path, bytes, dialect)?, dialect, path)
 }
 
 /// The objects of a YAML text, `List`s as their items.
@@ -161,19 +161,26 @@ pub(crate) fn manifests(
     dialect: Dialect,
     path: &str,
 ) -> Result<Vec<Manifest>, RenderError> {
-    flatten(reader.documents(bytes, dialect, path)?, path)
+    flatten(reader.documents(bytes, dialect, path)?, dialect, path)
 }
 
-fn flatten(documents: Vec<Document>, path: &str) -> Result<Vec<Manifest>, RenderError> {
+fn flatten(
+    documents: Vec<Document>,
+    dialect: Dialect,
+    path: &str,
+) -> Result<Vec<Manifest>, RenderError> {
+    // Kustomize passes on what has no version.
+    let check = |object: Object| match dialect {
+        Dialect::Kubernetes => object.has_version().map(|()| object),
+        _ => Ok(object),
+    };
     let mut manifests = Vec::new();
     for Document { line, value, blanks } in documents {
         let is_list = is_list(&value);
         for (index, value) in items(value).into_iter().enumerate() {
-            let object = Object::parse(value).map_err(|source| RenderError::Object {
-                path: path.to_owned(),
-                line,
-                source,
-            })?;
+            let object = Object::parse(value)
+                .and_then(check)
+                .map_err(|source| RenderError::Object { path: path.to_owned(), line, source })?;
             let blanks = if is_list { of_item(&blanks, index) } else { blanks.clone() };
             manifests.push(Manifest { object, blanks });
         }

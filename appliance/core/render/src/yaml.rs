@@ -262,5 +262,15 @@ pub(crate) fn plain_value(text: &str) -> Value {
     scalar::plain(text, Dialect::Kustomize).unwrap_or_else(|_| Value::from(text))
 }
 
+/// A scalar as text.
+pub(crate) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Null => Some(String::new()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,15 @@ fn an_unknown_kind_holds_back_only_itself() {
 }
 
 #[test]
+fn an_object_without_a_version_is_held_back_even_if_its_kind_is_known() {
+    let pod = json!({"kind": "Pod", "metadata": {"name": "p"}});
+    let desired = prepare(vec![Object::parse(pod).unwrap()]);
+    assert!(desired.objects.is_empty());
+    let reason = desired.pending.values().next().unwrap();
+    assert_eq!(reason, "apiVersion is missing or not a non-empty string");
+}
+
+#[test]
 fn a_definition_in_the_render_gives_its_objects_their_scope() {
     for (scope, namespace) in [("Namespaced", "dest"), ("Cluster", "")] {
         let db = manifest("example.org/v1", "Db", &json!({"name": "db"}));

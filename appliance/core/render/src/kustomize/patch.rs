@@ -173,7 +173,9 @@ fn read(
         drop_null_annotations(&mut value);
         if patch.target.is_some() {
             drop_null_labels(&mut value);
-            blanks.iter().for_each(|blank| blank_to_text(&mut value, blank));
+            for blank in &blanks {
+                blank_to_text(&mut value, blank);
+            }
         }
         values.push(value);
     }

@@ -15,7 +15,7 @@ use super::file::Selector;
 use super::resource::{Id, Resource};
 use super::selector::Matcher;
 use crate::RenderError;
-use crate::yaml::plain_value;
+use crate::yaml::{plain_value, text_of};
 
 /// What an object is called, and what is taken or set where no path is given.
 const NAME: &str = "metadata.name";
@@ -244,11 +244,11 @@ impl Target {
 
     fn write(&self, path: &Path, value: &Value, object: &mut Value) -> Result<(), String> {
         let create = self.create.then(|| Create::like(value));
-        let mut set = |place: &mut Value| self.put(place, value);
-        if structured::write(path, object, create, &mut set)? {
+        // Within a text, kustomize does not split.
+        if structured::write(path, object, create, &mut |place| put(place, value.clone()))? {
             return Ok(());
         }
-        match path.visit(object, create, &mut set)? {
+        match path.visit(object, create, &mut |place| self.put(place, value))? {
             0 => Err("there is no such field; set options.create to make it".to_owned()),
             _ => Ok(()),
         }
@@ -271,18 +271,23 @@ impl Target {
             }
             value = Value::String(parts.join(&split.delimiter));
         }
-        let is_whole = |value: &Value| value.is_i64() || value.is_u64();
-        *place = match (&*place, text_of(&value)) {
-            // Kustomize copies the text of a value, and a mapping or a list has none.
-            (Value::String(_), text) => Value::String(text.unwrap_or_default()),
-            (Value::Array(_) | Value::Object(_), _) | (Value::Null, None) => value,
-            (Value::Null, Some(text)) => plain_value(&text),
-            (Value::Bool(_), text) => typed(text, Value::is_boolean, "true or false")?,
-            (number, text) if is_whole(number) => typed(text, is_whole, "a whole number")?,
-            (Value::Number(_), text) => typed(text, Value::is_number, "a number")?,
-        };
-        Ok(())
+        put(place, value)
     }
+}
+
+/// Puts a value over another. A scalar keeps its type.
+fn put(place: &mut Value, value: Value) -> Result<(), String> {
+    let is_whole = |value: &Value| value.is_i64() || value.is_u64();
+    *place = match (&*place, text_of(&value)) {
+        // Kustomize copies the text of a value, and a mapping or a list has none.
+        (Value::String(_), text) => Value::String(text.unwrap_or_default()),
+        (Value::Array(_) | Value::Object(_), _) | (Value::Null, None) => value,
+        (Value::Null, Some(text)) => plain_value(&text),
+        (Value::Bool(_), text) => typed(text, Value::is_boolean, "true or false")?,
+        (number, text) if is_whole(number) => typed(text, is_whole, "a whole number")?,
+        (Value::Number(_), text) => typed(text, Value::is_number, "a number")?,
+    };
+    Ok(())
 }
 
 /// A text as the type that the field has.
@@ -290,16 +295,6 @@ fn typed(text: Option<String>, fits: impl Fn(&Value) -> bool, what: &str) -> Res
     let text = text.ok_or_else(|| format!("the field is {what}, and the value is no scalar"))?;
     let value = plain_value(&text);
     if fits(&value) { Ok(value) } else { Err(format!("the field is {what}, and {text:?} is not")) }
-}
-
-/// A scalar as text.
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Null => Some(String::new()),
-        Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 #[cfg(test)]

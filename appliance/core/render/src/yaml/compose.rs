@@ -75,7 +75,9 @@ pub(super) fn documents(
                 let line = composer.line;
                 let value = composer.node(event, Place::Root, 0)?;
                 let mut blanks = std::mem::take(&mut composer.blanks);
-                blanks.iter_mut().for_each(|blank| blank.reverse());
+                for blank in &mut blanks {
+                    blank.reverse();
+                }
                 if !value.is_null() {
                     documents.push(Document { line, value, blanks });
                 }
@@ -260,7 +262,9 @@ impl<'t> Composer<'t, '_> {
 
     /// Gives the blanks after the first `known` ones their next step.
     fn step_out(&mut self, known: usize, step: impl Fn() -> String) {
-        self.blanks.iter_mut().skip(known).for_each(|blank| blank.push(step()));
+        for blank in self.blanks.iter_mut().skip(known) {
+            blank.push(step());
+        }
     }
 
     fn key(&self, key: Value) -> Result<String, YamlError> {

@@ -6,11 +6,13 @@
 
 mod analysis;
 mod order;
+mod rewrite;
 mod writer;
 
 use serde_json::{Map, Number, Value};
 
 use self::analysis::Analysis;
+pub(crate) use self::rewrite::rewrite;
 use self::writer::Writer;
 use super::scalar::is_plain_text_when_written;
 
@@ -107,7 +109,7 @@ fn string(writer: &mut Writer, text: &str, is_key: bool) {
     let analysis = Analysis::of(text);
     let has_break = text.contains('\n');
     if has_break && analysis.block_allowed && !is_key {
-        writer.literal(text);
+        writer.literal(text, None);
     } else if has_break || !is_plain_text_when_written(text) {
         writer.double_quoted(text, !is_key);
     } else if analysis.plain_allowed {

@@ -23,11 +23,11 @@ pub(crate) fn remove(resource: &mut Resource, schemas: Schemas<'_>) {
 
 fn one(value: &mut Value, steps: &[String], schema: Schema<'_>) {
     match (value, steps) {
-        (Value::Object(map), [name]) => {
-            // An annotation was made a text since.
-            if map.get(name).is_some_and(|value| value.is_null() || value == "") {
-                map.remove(name);
-            }
+        // An annotation was made a text since.
+        (Value::Object(map), [name])
+            if map.get(name).is_some_and(|value| value.is_null() || value == "") =>
+        {
+            map.remove(name);
         }
         (Value::Object(map), [name, rest @ ..]) => {
             let schema = embedded(schema, map).field(name);

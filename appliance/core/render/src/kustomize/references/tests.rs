@@ -1,4 +1,3 @@
-use fyr_model::Object;
 use serde_json::json;
 
 use super::super::configuration::Configuration;
@@ -9,7 +8,7 @@ fn named(api: &str, kind: &str, namespace: &str, name: &str, more: &Value) -> Re
     for (key, field) in more.as_object().into_iter().flatten() {
         value[key] = field.clone();
     }
-    let mut resource = Resource::new(Object::parse(value).unwrap());
+    let mut resource = Resource::of(value);
     resource.set_namespace(namespace);
     resource
 }

@@ -10,8 +10,7 @@ use std::fmt;
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
 
-use super::text_of;
-use crate::yaml::plain_value;
+use crate::yaml::{plain_value, text_of};
 
 /// Most bytes of one compiled pattern.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;

@@ -43,10 +43,10 @@ fn within(
     create: Option<Create>,
     change: &mut Change<'_>,
 ) -> Result<bool, String> {
-    let json: Option<Value> = serde_json::from_str(text).ok();
-    let is_json = json.is_some();
+    let is_json = text.trim_start().starts_with(['{', '[']);
+    let json = || serde_json::from_str::<Value>(text).ok().filter(|_| is_json);
     let read = || yaml::parse_one(text.as_bytes(), Dialect::Kustomize, &mut Budget::default()).ok();
-    let Some(mut value) = json.or_else(read) else { return Ok(false) };
+    let Some(mut value) = json().or_else(read) else { return Ok(false) };
     if !value.is_object() && !value.is_array() {
         return Ok(false);
     }
@@ -60,14 +60,15 @@ fn within(
     *text = if is_json {
         as_json(&value, text)
     } else {
-        emit::documents([&value]).trim_end().to_owned()
+        emit::rewrite(text, &value)
+            .unwrap_or_else(|| emit::documents([&value]).trim_end().to_owned())
     };
     Ok(true)
 }
 
 /// JSON laid out like the text it replaces, on one line or on several, with the escapes of Go.
 fn as_json(value: &Value, before: &str) -> String {
-    let many_lines = before.trim_end().contains('\n');
+    let many_lines = before.contains('\n') && before.contains("  ");
     let text =
         if many_lines { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
     let text = text.unwrap_or_default();

@@ -1,10 +1,9 @@
-use fyr_model::Object;
 use serde_json::json;
 
 use super::*;
 
 fn resource(value: Value) -> Resource {
-    Resource::new(Object::parse(value).unwrap())
+    Resource::of(value)
 }
 
 fn source() -> Resource {

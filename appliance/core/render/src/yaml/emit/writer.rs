@@ -84,6 +84,25 @@ impl Writer {
         self.indention = self.indention && is_indention;
     }
 
+    /// Writes a comment, which has the rest of the line.
+    pub(super) fn comment(&mut self, text: &str) {
+        if !self.whitespace {
+            self.put(' ');
+        }
+        self.put('#');
+        text.chars().for_each(|letter| self.put(letter));
+        self.whitespace = false;
+        self.indention = false;
+    }
+
+    /// Leaves the next line empty.
+    pub(super) fn empty_line(&mut self) {
+        self.line_break();
+        self.line_break();
+        self.whitespace = true;
+        self.indention = true;
+    }
+
     /// Writes text without quotes.
     pub(super) fn plain(&mut self, text: &str, may_break: bool) {
         if !self.whitespace {
@@ -196,8 +215,30 @@ impl Writer {
     }
 
     /// Writes text as a block that keeps its line breaks.
-    pub(super) fn literal(&mut self, text: &str) {
-        self.indicator("|", true, false, false);
+    pub(super) fn literal(&mut self, text: &str, comment: Option<&str>) {
+        self.block("|", text, comment, |_, _| false);
+    }
+
+    /// Writes text as a block in which a line break stands for a space, an empty line for a line
+    /// break. No line is broken that is not broken in the text.
+    pub(super) fn folded_block(&mut self, text: &str, comment: Option<&str>) {
+        // Lines further in than the block are not folded.
+        let is_text = |line: &str| !line.is_empty() && !line.starts_with(' ');
+        self.block(">", text, comment, |line, rest| {
+            is_text(line) && is_text(rest.trim_start_matches(is_break))
+        });
+    }
+
+    /// Writes a block, with a comment beside its mark. `is_folded` says of a line and of what
+    /// follows its break whether the break has to be doubled.
+    fn block(
+        &mut self,
+        mark: &str,
+        text: &str,
+        comment: Option<&str>,
+        is_folded: impl Fn(&str, &str) -> bool,
+    ) {
+        self.indicator(mark, true, false, false);
         if text.starts_with(|letter| letter == ' ' || is_break(letter)) {
             self.indicator("2", false, false, false);
         }
@@ -208,27 +249,34 @@ impl Writer {
             1 if !body.is_empty() => {}
             _ => self.indicator("+", false, false, false),
         }
+        if let Some(comment) = comment {
+            self.comment(comment);
+        }
         self.line_break();
         self.indention = true;
         self.whitespace = true;
-        let mut line_start = true;
-        for letter in text.chars() {
+        let mut line_start = 0;
+        for (at, letter) in text.char_indices() {
             if is_break(letter) {
+                let line = text.get(line_start..at).unwrap_or_default();
+                let next = at + letter.len_utf8();
                 if letter == '\n' {
+                    if is_folded(line, text.get(next..).unwrap_or_default()) {
+                        self.line_break();
+                    }
                     self.line_break();
                 } else {
                     self.put(letter);
                     self.column = 0;
                 }
                 self.indention = true;
-                line_start = true;
+                line_start = next;
             } else {
-                if line_start {
+                if line_start == at {
                     self.indent_line();
                 }
                 self.put(letter);
                 self.indention = false;
-                line_start = false;
             }
         }
     }
