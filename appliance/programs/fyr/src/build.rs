@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use fyr_model::Object;
 use fyr_model::api::{ErrorCode, RenderAnswer, RenderQuery};
-use fyr_render::{LoadRestrictor, file_names, to_yaml};
+use fyr_render::{LoadRestrictor, SourceKind, file_names, to_yaml};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -17,13 +17,13 @@ use crate::{client, mirrored, render, whole_file};
 
 /// Render a folder as the daemon would
 ///
-/// A folder with a kustomization is built with it; from any other the manifests in it are taken.
-/// Nothing is fetched and nothing is run.
+/// A folder is built with its kustomization file. Nothing is fetched and nothing is run.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     fyr build overlays/production | kubectl diff -f -\n  \
     fyr build overlays/production -o rendered.yaml\n  \
     fyr build overlays/production -o rendered/          # one file an object\n  \
+    fyr build --directory manifests                     # a folder without a kustomization file\n  \
     fyr build 'git@git.example.org:org/infra.git//overlays/production?ref=v1.2'")]
 pub(crate) struct BuildArguments {
     /// The folder; or REPO//PATH?ref=REVISION, a folder of a repository that the daemon mirrors
@@ -32,6 +32,9 @@ pub(crate) struct BuildArguments {
     /// Write to this file, or one file an object if it is a folder or ends in /
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// Take the manifests of a folder without a kustomization file, as an Application does
+    #[arg(long)]
+    directory: bool,
     #[command(flatten)]
     render: RenderArguments,
     #[command(flatten)]
@@ -137,6 +140,12 @@ pub(crate) async fn run(context: &Context, arguments: &BuildArguments) -> Result
         return from_mirror(context, arguments, &mirrored).await;
     }
     let rendered = render::folder(context, &arguments.dir, arguments.render)?;
+    let wants_manifests = arguments.directory || arguments.render.recurse;
+    if rendered.kind == SourceKind::Directory && !wants_manifests {
+        let what = format!("there is no kustomization file in {}", arguments.dir.display());
+        return Err(Failure::new(ErrorCode::Render, what)
+            .with_hint("--directory takes the manifests in it, as an Application does"));
+    }
     match &arguments.output {
         None => output::write(&to_yaml(&rendered.objects))?,
         Some(path) if is_folder(path) => write_each(path, &rendered.objects)?,

@@ -20,7 +20,13 @@ async fn a_folder_is_built_to_a_stream_a_file_or_one_file_an_object() {
     write(folder.path(), "a", "1");
     write(folder.path(), "b", "2");
     let dir = folder.path().to_str().unwrap();
+    let finished = alone(["build", dir]).await.code(2);
+    assert!(finished.stderr.contains("no kustomization file"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("--directory"), "{}", finished.stderr);
+    let plain = alone(["build", "--directory", dir]).await.code(0);
+    fs::write(folder.path().join("kustomization.yaml"), "resources: [a.yaml, b.yaml]\n").unwrap();
     let finished = alone(["build", dir]).await.code(0);
+    assert_eq!(finished.stdout, plain.stdout);
     let all: Vec<Value> = serde_saphyr::from_multiple(&finished.stdout).unwrap();
     assert_eq!(all.len(), 2);
 
