@@ -22,7 +22,7 @@ pub(crate) fn rewrite(text: &str, value: &Value) -> Option<String> {
     root.set(value);
     let text = Pen::write(&root, reader.comments())?;
     let says = parse_one(text.as_bytes(), Dialect::Kustomize, &mut Budget::default());
-    says.is_ok_and(|says| says == *value).then_some(text)
+    says.is_ok_and(|says| says == *value).then(|| text.trim().to_owned())
 }
 
 #[derive(Debug)]

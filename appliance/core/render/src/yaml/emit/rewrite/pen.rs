@@ -32,7 +32,7 @@ impl Pen {
         let mut pen = Self { writer: Writer::new(), comments, next: 0 };
         pen.node(root, Place::Root)?;
         pen.comments_at_end();
-        Some(pen.writer.finish().trim().to_owned())
+        Some(pen.writer.finish())
     }
 
     fn node(&mut self, node: &Node, place: Place) -> Option<()> {
