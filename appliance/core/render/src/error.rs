@@ -31,6 +31,9 @@ pub enum RenderError {
         /// The folder.
         root: String,
     },
+    /// Whoever asked for the render did not want to wait any longer.
+    #[error("rendering was stopped, because it took too long")]
+    Stopped,
     /// A file is too large to be held.
     #[error("{path} has {bytes} bytes, more than a file may have")]
     TooLarge {

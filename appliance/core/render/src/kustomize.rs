@@ -118,11 +118,12 @@ pub(crate) fn render(
     build.write_down(kustomization.metadata);
     let mut gathered = Gathered::default();
     build.gather(folder, &file, &kustomization, &mut gathered)?;
-    finish(gathered, &order, kustomization.metadata, &file)
+    finish(build.reader, gathered, &order, kustomization.metadata, &file)
 }
 
 /// What happens once, to everything.
 fn finish(
+    reader: &Reader<'_>,
     gathered: Gathered,
     order: &Order,
     metadata: BuildMetadata,
@@ -131,7 +132,7 @@ fn finish(
     let Gathered { mut resources, configuration, variables } = gathered;
     hash::append(&mut resources)
         .map_err(|why| RenderError::Build { file: file.to_owned(), why })?;
-    references::fix(&mut resources, &configuration.references, file)?;
+    references::fix(reader, &mut resources, &configuration.references, file)?;
     variables
         .resolve(&mut resources, &configuration.variables)
         .map_err(|why| RenderError::Build { file: file.to_owned(), why })?;

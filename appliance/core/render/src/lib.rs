@@ -34,6 +34,7 @@ mod reader;
 mod yaml;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 use fyr_model::{BuildEnvironment, DirectoryOptions, Object, SourceTree, Tool};
 
@@ -66,6 +67,9 @@ pub struct Request<'a> {
     pub load_restrictor: LoadRestrictor,
     /// Where files that were read before are kept; `None` reads everything anew.
     pub parsed: Option<&'a dyn ParsedFiles>,
+    /// Ends the render with [`RenderError::Stopped`] soon after it becomes true: whoever asks for
+    /// a render has the clock.
+    pub stop: Option<&'a AtomicBool>,
 }
 
 /// What a folder says.
@@ -107,7 +111,9 @@ impl fmt::Display for Warning {
 
 /// Renders a folder of a source tree.
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
-    let mut reader = Reader::new(request.tree, request.load_restrictor).with_parsed(request.parsed);
+    let mut reader = Reader::new(request.tree, request.load_restrictor)
+        .with_parsed(request.parsed)
+        .with_stop(request.stop);
     let rendered = render_with(&mut reader, request);
     let (objects, warnings, kind) =
         rendered.map_err(|error| locate::with_line(error, reader.files()))?;

@@ -1,6 +1,7 @@
 //! Reads files of a source tree, links followed, and counts what is read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fyr_model::source_tree::join;
 use fyr_model::{File, SourceTree};
@@ -28,18 +29,35 @@ pub(crate) struct Reader<'t> {
     files: Files<'t>,
     restrictor: LoadRestrictor,
     parsed: Option<&'t dyn ParsedFiles>,
+    stop: Option<&'t AtomicBool>,
     pub(crate) budget: Budget,
 }
 
 impl<'t> Reader<'t> {
     pub(crate) fn new(tree: &'t SourceTree, restrictor: LoadRestrictor) -> Self {
-        Self { files: Files::new(tree), restrictor, parsed: None, budget: Budget::default() }
+        let (files, budget) = (Files::new(tree), Budget::default());
+        Self { files, restrictor, parsed: None, stop: None, budget }
     }
 
     /// Takes files from `parsed` and keeps others there.
     pub(crate) fn with_parsed(mut self, parsed: Option<&'t dyn ParsedFiles>) -> Self {
         self.parsed = parsed;
         self
+    }
+
+    /// Ends with an error once `stop` is true.
+    pub(crate) fn with_stop(mut self, stop: Option<&'t AtomicBool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Whether whoever asked for the render still waits for it. Asked wherever the work of a moment
+    /// begins.
+    pub(crate) fn go_on(&self) -> Result<(), RenderError> {
+        match self.stop {
+            Some(stop) if stop.load(Ordering::Relaxed) => Err(RenderError::Stopped),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn files(&self) -> &Files<'t> {
@@ -137,6 +155,7 @@ impl<'t> Reader<'t> {
         dialect: Dialect,
         path: &str,
     ) -> Result<Vec<Document>, RenderError> {
+        self.go_on()?;
         yaml::parse(bytes, dialect, &mut self.budget)
             .map_err(|source| RenderError::Yaml { path: path.to_owned(), source })
     }
@@ -148,6 +167,7 @@ impl<'t> Reader<'t> {
         dialect: Dialect,
         path: &str,
     ) -> Result<Value, RenderError> {
+        self.go_on()?;
         yaml::parse_one(bytes, dialect, &mut self.budget)
             .map_err(|source| RenderError::Yaml { path: path.to_owned(), source })
     }

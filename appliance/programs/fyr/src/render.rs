@@ -33,6 +33,7 @@ pub(crate) fn folder(
         application: "",
         load_restrictor: arguments.load_restrictor.into(),
         parsed: None,
+        stop: None,
     };
     let rendered = fyr_render::render(&request).map_err(|error| failed(folder, &error))?;
     // The program ends soon, and with it all memory at once.

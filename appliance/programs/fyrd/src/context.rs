@@ -1,11 +1,14 @@
 //! What all tasks of the daemon share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fyr_ipc::AuditClient;
 use fyr_store::Store;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinError;
 use tracing::error;
 
 use crate::application::{ApplicationTask, Memory};
@@ -20,6 +23,10 @@ use crate::settings::Settings;
 /// Renderings at a time: they do nothing but compute, so more than there are processors wait
 /// anyway, each holding its memory.
 const RENDERINGS_MAX: usize = 2;
+
+/// How long one rendering may take. A thousand objects take well under a second: what needs so
+/// much longer is made to.
+const RENDERING_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What all tasks of the daemon share.
 #[derive(Debug)]
@@ -85,13 +92,14 @@ impl Context {
         self.fleet.clone()
     }
 
-    /// Runs a rendering on a thread of its own; `None` if it panicked.
+    /// Runs a rendering on a thread of its own, and tells it to stop when it takes too long; `None`
+    /// if it panicked.
     pub(crate) async fn render<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
     ) -> Option<T> {
         let _permit = self.renderings.acquire().await.expect("it is never closed");
-        match tokio::task::spawn_blocking(work).await {
+        match within(RENDERING_TIME_MAX, work).await {
             Ok(done) => Some(done),
             Err(failure) => {
                 error!(%failure, "a rendering panicked");
@@ -121,6 +129,21 @@ impl Context {
     }
 }
 
+/// Runs `work` on a thread of its own, with a flag that is set when its time is up.
+async fn within<T: Send + 'static>(
+    time: Duration,
+    work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&stop);
+    let mut running = tokio::task::spawn_blocking(move || work(&seen));
+    if let Ok(done) = tokio::time::timeout(time, &mut running).await {
+        return done;
+    }
+    stop.store(true, Ordering::Relaxed);
+    running.await
+}
+
 /// The parts a context is made of.
 pub(crate) struct Parts {
     /// What comes from outside Git.
@@ -135,4 +158,21 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     /// The audit log.
     pub(crate) audit: AuditClient,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_takes_too_long_is_told_to_stop() {
+        let wait = |stop: &AtomicBool| {
+            while !stop.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            "stopped"
+        };
+        assert_eq!(within(Duration::from_millis(10), wait).await.unwrap(), "stopped");
+        assert!(within(Duration::from_mins(1), |_: &AtomicBool| 7).await.is_ok());
+    }
 }

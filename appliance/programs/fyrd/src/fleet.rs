@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use fyr_model::{
@@ -133,7 +134,7 @@ async fn load(
     let secrets = context.settings.secrets()?;
     let (revision, source) = (snapshot.revision.clone(), source(context));
     let rendered = context
-        .render(move || render(&snapshot, &source))
+        .render(move |stop| render(&snapshot, &source, stop))
         .await
         .ok_or(LoadFleetError::Panicked)??;
     let fleet = Fleet::assemble(rendered.objects, secrets);
@@ -145,7 +146,11 @@ async fn load(
     Ok((fleet, revision))
 }
 
-fn render(snapshot: &Snapshot, source: &Source) -> Result<Rendered, RenderError> {
+fn render(
+    snapshot: &Snapshot,
+    source: &Source,
+    stop: &AtomicBool,
+) -> Result<Rendered, RenderError> {
     fyr_render::render(&fyr_render::Request {
         tree: &snapshot.tree,
         path: &source.path,
@@ -154,6 +159,7 @@ fn render(snapshot: &Snapshot, source: &Source) -> Result<Rendered, RenderError>
         application: ARGO_NAMESPACE,
         load_restrictor: LoadRestrictor::RootOnly,
         parsed: None,
+        stop: Some(stop),
     })
 }
 

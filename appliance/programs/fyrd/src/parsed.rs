@@ -104,6 +104,7 @@ mod tests {
             application: "",
             load_restrictor: LoadRestrictor::RootOnly,
             parsed: Some(parsed),
+            stop: None,
         };
         let rendered = render(&request).unwrap();
         rendered.objects[0].value()["value"].as_str().unwrap().to_owned()

@@ -144,6 +144,7 @@ fn objects_of(path: &Path) -> Result<Vec<Object>, SettingsError> {
         application: "",
         load_restrictor: LoadRestrictor::RootOnly,
         parsed: None,
+        stop: None,
     };
     let rendered = fyr_render::render(&request)
         .map_err(|source| SettingsError::Secrets { path: path.to_owned(), source })?;

@@ -87,9 +87,7 @@ pub(crate) fn one(
 ) -> Result<(), RenderError> {
     let Some(change) = read(reader, site, patch)? else { return Ok(()) };
     match (&patch.target, &change) {
-        (Some(target), _) => {
-            to_selected(&mut reader.budget, resources, &change, patch, target, site)
-        }
+        (Some(target), _) => to_selected(reader, resources, &change, patch, target, site),
         (None, Change::Merge(documents)) => documents
             .iter()
             .try_for_each(|document| to_its_object(resources, document, patch, site)),
@@ -118,7 +116,7 @@ pub(crate) fn json(
         return Err(RenderError::Build { file: site.file.to_owned(), why });
     };
     let change = Change::Operations { list, remembered: false };
-    to_selected(&mut reader.budget, resources, &change, patch, target, site)
+    to_selected(reader, resources, &change, patch, target, site)
 }
 
 fn text_of(
@@ -228,7 +226,7 @@ fn drop_null(patch: &mut Value, field: &str) {
 
 /// Applies a patch to everything its target selects.
 fn to_selected(
-    budget: &mut Budget,
+    reader: &mut Reader<'_>,
     resources: &mut Vec<Resource>,
     change: &Change,
     patch: &Patch,
@@ -243,7 +241,8 @@ fn to_selected(
         if !matcher.matches(resource) {
             continue;
         }
-        budget.take_patched(weight).ok_or_else(|| RenderError::Limit {
+        reader.go_on()?;
+        reader.budget.take_patched(weight).ok_or_else(|| RenderError::Limit {
             path: site.file.to_owned(),
             limit: Budget::PATCHED_NODES_MAX,
             what: "values of patches, as often as they are applied",

@@ -13,10 +13,12 @@ use super::fields::FieldSpec;
 use super::reference_table::Target;
 use super::resource::{Id, Resource};
 use crate::RenderError;
+use crate::reader::Reader;
 
 /// Updates every reference to an object whose name or namespace changed. `targets` says which
 /// fields refer to which kinds.
 pub(crate) fn fix(
+    reader: &Reader<'_>,
     resources: &mut [Resource],
     targets: &[Target],
     file: &str,
@@ -31,6 +33,7 @@ pub(crate) fn fix(
     }
     let rules = Rules::of(targets);
     for resource in resources {
+        reader.go_on()?;
         let original = resource.original();
         let referrer = Referrer::of(resource);
         for rule in rules.of_kind(&original.kind).filter(|rule| rule.spec.is_for(&original)) {

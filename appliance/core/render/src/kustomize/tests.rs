@@ -1,7 +1,9 @@
-use fyr_model::SourceTree;
+use std::sync::atomic::AtomicBool;
+
+use fyr_model::{BuildEnvironment, SourceTree, Tool};
 
 use super::gather::KUSTOMIZATIONS_MAX;
-use crate::{RenderError, build};
+use crate::{LoadRestrictor, RenderError, Request, build, render};
 
 fn tree<'a>(files: impl IntoIterator<Item = (String, &'a str)>) -> SourceTree {
     let mut tree = SourceTree::default();
@@ -108,4 +110,21 @@ fn images_by_their_old_name_come_after_the_others() {
     let text = "resources: [a.yaml]\nimageTags: [{name: x, newTag: v2}]\nimages: [{name: x, newTag: v1}]\n";
     let files = [("kustomization.yaml".to_owned(), text), ("a.yaml".to_owned(), pod)];
     assert!(build(&tree(files), "").unwrap().contains("image: x:v2"));
+}
+
+#[test]
+fn a_render_that_nobody_waits_for_ends() {
+    let files = [("kustomization.yaml".to_owned(), "resources: [a.yaml]")];
+    let stop = AtomicBool::new(true);
+    let request = Request {
+        tree: &tree(files),
+        path: "",
+        tool: &Tool::Detect,
+        environment: &BuildEnvironment::default(),
+        application: "",
+        load_restrictor: LoadRestrictor::RootOnly,
+        parsed: None,
+        stop: Some(&stop),
+    };
+    assert!(matches!(render(&request), Err(RenderError::Stopped)));
 }

@@ -123,6 +123,7 @@ impl<'a> Transformer<'a> {
         site: Site<'_>,
         resources: &mut Vec<Resource>,
     ) -> Result<(), RenderError> {
+        reader.go_on()?;
         let file = site.file;
         let wrong = |why: String| RenderError::Build { file: file.to_owned(), why };
         match self {
@@ -144,7 +145,10 @@ impl<'a> Transformer<'a> {
             Self::Replicas(rule, specs) => transform::replicas(resources, rule, specs, file)?,
             Self::Image(rule, specs) => transform::image(resources, rule, specs),
             Self::Replacements(rules) => {
-                rules.iter().try_for_each(|rule| replacements::apply(rule, resources, file))?;
+                for rule in rules {
+                    reader.go_on()?;
+                    replacements::apply(rule, resources, file)?;
+                }
             }
             Self::ValueAdd(rule) => rule.apply(resources).map_err(wrong)?,
             Self::Hash => hash::append(resources).map_err(wrong)?,

@@ -1,5 +1,7 @@
 //! What a folder of a mirrored repository renders to.
 
+use std::sync::atomic::AtomicBool;
+
 use fyr_model::api::{ErrorCode, Problem, RenderAnswer, RenderQuery};
 use fyr_model::{BuildEnvironment, Source, Tool, canonical_repo_url};
 use fyr_render::{LoadRestrictor, RenderError, Rendered, Request, to_yaml};
@@ -28,7 +30,7 @@ impl Api {
             Problem::new(ErrorCode::RepositoryUnreachable, error.to_string()).because(&error)
         })?;
         let path = query.path.clone();
-        let render = move || -> Result<(Rendered, String), RenderError> {
+        let render = move |stop: &AtomicBool| -> Result<(Rendered, String), RenderError> {
             let rendered = fyr_render::render(&Request {
                 tree: &snapshot.tree,
                 path: &path,
@@ -37,6 +39,7 @@ impl Api {
                 application: "",
                 load_restrictor: LoadRestrictor::RootOnly,
                 parsed: None,
+                stop: Some(stop),
             })?;
             let manifests = to_yaml(&rendered.objects);
             Ok((rendered, manifests))

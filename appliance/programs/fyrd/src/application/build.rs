@@ -1,6 +1,7 @@
 //! From resolved sources to what the cluster should hold.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use fyr_cluster::Cluster;
 use fyr_git::ReadError;
@@ -170,12 +171,12 @@ pub(crate) async fn build(
     let revisions = inputs.iter().map(|(_, snapshot)| snapshot.revision.clone()).collect();
     let parsed = Arc::clone(&context.parsed);
     context
-        .render(move || {
+        .render(move |stop| {
             let mut objects = Vec::new();
             let mut facts = Vec::with_capacity(inputs.len());
             let mut render_warnings = Vec::new();
             for (source, snapshot) in &inputs {
-                let mut rendered = render(key.application(), source, snapshot, &parsed)?;
+                let mut rendered = render(key.application(), source, snapshot, &parsed, stop)?;
                 objects.append(&mut rendered.objects);
                 facts.push(rendered.facts);
                 render_warnings.extend(rendered.warnings.iter().map(ToString::to_string));
@@ -193,6 +194,7 @@ fn render(
     source: &Source,
     snapshot: &Snapshot,
     parsed: &Parsed,
+    stop: &AtomicBool,
 ) -> Result<fyr_render::Rendered, BuildError> {
     let commit = &snapshot.revision.commit;
     fyr_render::render(&fyr_render::Request {
@@ -203,6 +205,7 @@ fn render(
         application: &application.name,
         load_restrictor: LoadRestrictor::RootOnly,
         parsed: Some(parsed),
+        stop: Some(stop),
     })
     .map_err(|error| BuildError::Render {
         path: source.path.clone(),

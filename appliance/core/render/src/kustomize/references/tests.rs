@@ -1,7 +1,9 @@
+use fyr_model::SourceTree;
 use serde_json::json;
 
 use super::super::configuration::Configuration;
 use super::*;
+use crate::LoadRestrictor;
 
 fn named(api: &str, kind: &str, namespace: &str, name: &str, more: &Value) -> Resource {
     let mut value = json!({"apiVersion": api, "kind": kind, "metadata": {"name": name}});
@@ -40,10 +42,16 @@ fn volume(resource: &Resource) -> &Value {
     &resource.value["spec"]["volumes"][0]["configMap"]["name"]
 }
 
+fn fixed(all: &mut [Resource]) -> Result<(), RenderError> {
+    let tree = SourceTree::default();
+    let reader = Reader::new(&tree, LoadRestrictor::RootOnly);
+    fix(&reader, all, &Configuration::defaults().references, "k")
+}
+
 #[test]
 fn references_follow_and_unknown_names_stay() {
     let mut all = [pod("", "config"), prefixed(config("default"), "p-")];
-    fix(&mut all, &Configuration::defaults().references, "k").unwrap();
+    fixed(&mut all).unwrap();
     assert_eq!(*volume(&all[0]), "p-config");
     let containers = &all[0].value["spec"]["containers"];
     assert_eq!(containers[0]["env"][0]["valueFrom"]["configMapKeyRef"]["name"], "p-config");
@@ -54,7 +62,7 @@ fn references_follow_and_unknown_names_stay() {
 fn another_namespace_or_kind_is_not_meant() {
     let secret = prefixed(named("v1", "Secret", "one", "config", &json!({})), "s-");
     let mut all = [pod("one", "config"), prefixed(config("two"), "p-"), secret];
-    fix(&mut all, &Configuration::defaults().references, "k").unwrap();
+    fixed(&mut all).unwrap();
     assert_eq!(*volume(&all[0]), "config");
 }
 
@@ -62,7 +70,7 @@ fn another_namespace_or_kind_is_not_meant() {
 fn prefixes_tell_namesakes_apart() {
     let mut all =
         [prefixed(pod("", "config"), "a-"), prefixed(config(""), "a-"), prefixed(config(""), "b-")];
-    fix(&mut all, &Configuration::defaults().references, "k").unwrap();
+    fixed(&mut all).unwrap();
     assert_eq!(*volume(&all[0]), "a-config");
 }
 
@@ -70,12 +78,12 @@ fn prefixes_tell_namesakes_apart() {
 fn namesakes_that_cannot_be_told_apart_are_an_error_with_both() {
     let mut all = [pod("", "config"), prefixed(config(""), "a-"), prefixed(config(""), "b-")];
     // A strict comparison leaves none of them: kustomize changes nothing then.
-    fix(&mut all, &Configuration::defaults().references, "k").unwrap();
+    fixed(&mut all).unwrap();
     assert_eq!(*volume(&all[0]), "config");
     for resource in &mut all {
         resource.prefixes.clear();
     }
-    let error = fix(&mut all, &Configuration::defaults().references, "k").unwrap_err().to_string();
+    let error = fixed(&mut all).unwrap_err().to_string();
     assert!(error.contains("a-config") && error.contains("b-config"), "{error}");
 }
 
@@ -97,7 +105,7 @@ fn subjects_get_the_namespace_and_roles_are_told_apart_by_kind() {
         prefixed(named(RBAC, "ClusterRole", "", "r", &json!({})), "c-"),
         prefixed(named(RBAC, "Role", "new", "r", &json!({})), "n-"),
     ];
-    fix(&mut all, &Configuration::defaults().references, "k").unwrap();
+    fixed(&mut all).unwrap();
     let binding = &all[0].value;
     assert_eq!(binding["roleRef"]["name"], "c-r");
     assert_eq!(binding["subjects"][0]["name"], "p-sa");
