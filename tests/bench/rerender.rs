@@ -70,6 +70,7 @@ fn rendered(tree: &SourceTree, kept: Option<&Kept>) -> Rendered {
         application: "",
         load_restrictor: LoadRestrictor::RootOnly,
         parsed: kept.map(|kept| -> &dyn ParsedFiles { kept }),
+        stop: None,
     };
     render(&request).expect("it renders")
 }
