@@ -15,6 +15,13 @@ pub fn build(tree: &SourceTree, path: &str) -> Result<String, RenderError> {
     Ok(to_yaml(&objects))
 }
 
+/// What [`to_yaml`] gives, a document at a time: all of them may be more than one wants to hold.
+pub fn yaml_documents<'a>(
+    objects: impl IntoIterator<Item = &'a Object>,
+) -> impl Iterator<Item = String> {
+    emit::each(objects.into_iter().map(Object::value))
+}
+
 /// Prints objects as `kustomize build` prints them, byte for byte: documents of YAML with `---`
 /// between them, keys sorted.
 pub fn to_yaml<'a>(objects: impl IntoIterator<Item = &'a Object>) -> String {

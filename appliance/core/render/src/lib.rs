@@ -38,7 +38,7 @@ use std::sync::atomic::AtomicBool;
 
 use fyr_model::{BuildEnvironment, DirectoryOptions, Object, SourceTree, Tool};
 
-pub use self::build::{build, to_yaml};
+pub use self::build::{build, to_yaml, yaml_documents};
 pub use self::edit::{EditError, set_images};
 pub use self::error::RenderError;
 pub use self::facts::Facts;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use fyr_model::Object;
 use fyr_model::api::{ErrorCode, RenderAnswer, RenderQuery};
-use fyr_render::{LoadRestrictor, SourceKind, file_names, to_yaml};
+use fyr_render::{LoadRestrictor, SourceKind, file_names, to_yaml, yaml_documents};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -147,7 +147,7 @@ pub(crate) async fn run(context: &Context, arguments: &BuildArguments) -> Result
             .with_hint("--directory takes the manifests in it, as an Application does"));
     }
     match &arguments.output {
-        None => output::write(&to_yaml(&rendered.objects))?,
+        None => output::write_parts(yaml_documents(&rendered.objects))?,
         Some(path) if is_folder(path) => write_each(path, &rendered.objects)?,
         Some(path) => write(path, &to_yaml(&rendered.objects))?,
     }

@@ -1,12 +1,15 @@
 //! What goes to standard output, and in which form.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use clap::{Args, ValueEnum};
 use fyr_model::api::ErrorCode;
 use serde::Serialize;
 
 use crate::exit::Failure;
+
+/// Bytes written to standard output at a time: as many as a pipe holds.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Forms of output.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -87,8 +90,17 @@ pub(crate) fn yaml<T: Serialize>(value: &T) -> Result<String, Failure> {
 
 /// Writes to standard output at once. That nobody reads any more is no error but an early end.
 pub(crate) fn write(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    write_parts([text])
+}
+
+/// Writes texts to standard output, one behind the other.
+pub(crate) fn write_parts(parts: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Failure> {
+    let mut stdout = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
+    let written = parts
+        .into_iter()
+        .try_for_each(|part| stdout.write_all(part.as_ref().as_bytes()))
+        .and_then(|()| stdout.flush());
+    match written {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::reader_gone()),
         Err(error) => {

@@ -38,11 +38,7 @@ impl Id {
     /// The namespace that counts: none and `default` are one, and objects of the cluster have
     /// none whatever they say.
     pub(crate) fn effective_namespace(&self) -> &str {
-        match self.namespace.as_str() {
-            _ if self.is_cluster_scoped() => "",
-            "" => "default",
-            namespace => namespace,
-        }
+        effective_namespace([&self.group, &self.version, &self.kind], &self.namespace)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -63,6 +59,14 @@ impl std::fmt::Display for Id {
         let (version, group) = (or(&self.version, "[noVer]"), or(&self.group, "[noGrp]"));
         let namespace = or(&self.namespace, "[noNs]");
         write!(f, "{}.{version}.{group}/{}.{namespace}", self.kind, self.name)
+    }
+}
+
+fn effective_namespace<'a>(kind: [&str; 3], namespace: &'a str) -> &'a str {
+    match namespace {
+        _ if scope::is_cluster_scoped(kind) => "",
+        "" => "default",
+        namespace => namespace,
     }
 }
 
@@ -130,6 +134,13 @@ impl Resource {
         if self.past.last() != Some(&id) {
             self.past.push(id);
         }
+    }
+
+    /// What tells it from all other objects of a build: group, version and kind, the namespace
+    /// that counts, and the name.
+    pub(crate) fn identity(&self) -> ([&str; 3], &str, &str) {
+        let kind = self.gvk();
+        (kind, effective_namespace(kind, self.text("namespace")), self.name())
     }
 
     /// Group, version and kind of now.

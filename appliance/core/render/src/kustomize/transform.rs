@@ -92,9 +92,8 @@ fn subjects(value: &mut Value, rule: &NamespaceRule) {
 pub(crate) fn unique(resources: &[Resource], file: &str) -> Result<(), RenderError> {
     let mut seen = BTreeSet::new();
     for resource in resources {
-        let id = resource.id();
-        let text = format!("{} {}/{} {}", id.group, id.kind, id.effective_namespace(), id.name);
-        if !seen.insert(text) {
+        if !seen.insert(resource.identity()) {
+            let id = resource.id();
             let why = format!("there are two objects {id}: a name can be given only once");
             return Err(RenderError::Build { file: file.to_owned(), why });
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use super::{Blank, Budget, DEPTH_MAX, Dialect, Document, Size, YamlError, scalar};
@@ -247,11 +248,18 @@ impl<'t> Composer<'t, '_> {
             let blanks = self.blanks.len();
             let value = self.node(next, place.below(&key), depth + 1)?;
             self.step_out(blanks, || key.clone());
-            if map.contains_key(&key) && self.dialect != Dialect::Kustomization {
-                let why = format!("the key {key:?} is already defined in this mapping");
-                return Err(YamlError::new(line, why));
+            match map.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(value)),
+                // The last one counts.
+                Entry::Occupied(mut place) if self.dialect == Dialect::Kustomization => {
+                    place.insert(value);
+                }
+                Entry::Occupied(place) => {
+                    let key = place.key();
+                    let why = format!("the key {key:?} is already defined in this mapping");
+                    return Err(YamlError::new(line, why));
+                }
             }
-            map.insert(key, value);
         }
         // What the mapping says itself wins over what is merged, and earlier over later.
         for (key, value) in merged.into_iter().flatten() {

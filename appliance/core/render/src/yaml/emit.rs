@@ -9,6 +9,8 @@ mod order;
 mod rewrite;
 mod writer;
 
+use std::iter;
+
 use serde_json::{Map, Number, Value};
 
 use self::analysis::Analysis;
@@ -21,14 +23,19 @@ const SIMPLE_KEY_BYTES_MAX: usize = 128;
 
 /// Writes documents, `---` between them.
 pub(crate) fn documents<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
-    let mut out = String::new();
-    for value in values {
-        if !out.is_empty() {
-            out.push_str("---\n");
-        }
-        out.push_str(&document(value));
-    }
-    out
+    each(values).collect()
+}
+
+/// What [`documents`] writes, a document at a time: the whole may be large.
+pub(crate) fn each<'a>(
+    values: impl IntoIterator<Item = &'a Value>,
+) -> impl Iterator<Item = String> {
+    let marks = iter::once("").chain(iter::repeat("---\n"));
+    values.into_iter().zip(marks).map(|(value, mark)| {
+        let mut writer = Writer::after(mark);
+        node(&mut writer, value, Place::Root);
+        writer.finish()
+    })
 }
 
 /// Writes a text as it stands on one line: quoted if it would be something else without.
@@ -36,13 +43,6 @@ pub(crate) fn scalar(text: &str) -> String {
     let mut writer = Writer::new();
     string(&mut writer, text, true);
     writer.finish().trim_end_matches('\n').to_owned()
-}
-
-/// Writes one document, with a line break at its end.
-fn document(value: &Value) -> String {
-    let mut writer = Writer::new();
-    node(&mut writer, value, Place::Root);
-    writer.finish()
 }
 
 /// Where a value stands.
@@ -77,7 +77,9 @@ fn mapping(writer: &mut Writer, map: &Map<String, Value>) {
     order::sort(&mut fields, |(key, _)| *key);
     for (key, value) in fields {
         writer.indent_line();
-        if key.len() <= SIMPLE_KEY_BYTES_MAX && !key.contains(analysis::is_break) {
+        if key.len() <= SIMPLE_KEY_BYTES_MAX
+            && (analysis::is_word(key) || !key.contains(analysis::is_break))
+        {
             string(writer, key, true);
             writer.indicator(":", false, false, false);
             node(writer, value, Place::Field);
@@ -105,6 +107,10 @@ fn sequence(writer: &mut Writer, list: &[Value], place: Place) {
 }
 
 fn string(writer: &mut Writer, text: &str, is_key: bool) {
+    // Nearly all text is such, and is looked at once.
+    if analysis::is_word(text) && is_plain_text_when_written(text) {
+        return writer.word(text);
+    }
     let indent = writer.deeper_for_scalar();
     let analysis = Analysis::of(text);
     let has_break = text.contains('\n');

@@ -1,7 +1,8 @@
 //! Goes from one file to the next, and reads what is found.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Metadata};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub(super) struct Reading {
     files: BTreeMap<PathBuf, File>,
     bytes: u64,
     /// What was looked at, so that it is looked at once.
-    kinds: BTreeMap<PathBuf, Kind>,
+    kinds: HashMap<PathBuf, Kind>,
     /// Files whose mentions were followed: from which folder, and as plug-ins of which.
     followed: BTreeSet<(PathBuf, PathBuf, Option<PathBuf>)>,
     queue: Vec<Mentioned>,
@@ -50,7 +51,7 @@ impl Reading {
             repository,
             files: BTreeMap::new(),
             bytes: 0,
-            kinds: BTreeMap::new(),
+            kinds: HashMap::new(),
             followed: BTreeSet::new(),
             queue: Vec::new(),
         }
@@ -165,8 +166,8 @@ impl Reading {
         let kind = match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_dir() => Kind::Folder,
             Ok(metadata) if metadata.is_symlink() => Kind::Link,
-            Ok(_) => Kind::File,
-            Err(_) => Kind::Nothing,
+            Ok(metadata) if metadata.is_file() => Kind::File,
+            Ok(_) | Err(_) => Kind::Nothing,
         };
         self.kinds.insert(path.to_owned(), kind);
         kind
@@ -210,23 +211,25 @@ impl Reading {
         if self.files.contains_key(path) {
             return Ok(true);
         }
-        let read = |source| FolderError::Read { path: path.to_owned(), source };
-        let metadata = fs::metadata(path).map_err(read)?;
-        if !metadata.is_file() {
+        if self.kind(path) != Kind::File {
             return Ok(false);
         }
-        let file = self.content(path, &metadata)?;
+        let file = self.content(path)?;
         self.insert(path, file)?;
         Ok(true)
     }
 
-    fn content(&mut self, path: &Path, metadata: &Metadata) -> Result<File, FolderError> {
-        if metadata.len() > self.limits.file_bytes_max {
-            return Ok(File::TooLarge { bytes: metadata.len() });
-        }
+    fn content(&mut self, path: &Path) -> Result<File, FolderError> {
         let read = |source| FolderError::Read { path: path.to_owned(), source };
-        let bytes = fs::read(path).map_err(read)?;
-        self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let mut file = fs::File::open(path).map_err(read)?;
+        let length = file.metadata().map_err(read)?.len();
+        if length > self.limits.file_bytes_max {
+            return Ok(File::TooLarge { bytes: length });
+        }
+        self.bytes += length;
+        // Read at once: a file that is written to meanwhile is an error.
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        file.read_exact(&mut bytes).map_err(read)?;
         if self.bytes > self.limits.bytes_max {
             let path = path.parent().unwrap_or(path).to_owned();
             return Err(FolderError::TooManyBytes { path, max: self.limits.bytes_max });

@@ -79,6 +79,18 @@ fn findings(text: &str) -> Findings {
     found
 }
 
+/// Whether a text is letters, digits and marks that say nothing to the format where they stand,
+/// beginning with a letter or a slash.
+pub(super) fn is_word(text: &str) -> bool {
+    let Some((first, last)) = text.as_bytes().first().zip(text.as_bytes().last()) else {
+        return false;
+    };
+    let is_mark = |byte: &u8| matches!(byte, b'.' | b'/' | b'-' | b'_' | b':');
+    (first.is_ascii_alphabetic() || *first == b'/')
+        && *last != b':'
+        && text.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || is_mark(byte))
+}
+
 /// Line breaks of YAML 1.1.
 pub(super) fn is_break(letter: char) -> bool {
     matches!(letter, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')

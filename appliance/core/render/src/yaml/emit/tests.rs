@@ -1,6 +1,10 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::*;
+use super::documents;
+
+fn document(value: &Value) -> String {
+    documents([value])
+}
 
 fn field(text: &str) -> String {
     document(&json!({ "a": text }))

@@ -5,6 +5,9 @@ use super::analysis::{is_break, is_printable};
 /// Column after which a space becomes a line break.
 const WIDTH: usize = 80;
 
+/// Bytes of a document of usual size.
+const DOCUMENT_BYTES: usize = 2048;
+
 /// Spaces a level.
 const STEP: usize = 2;
 
@@ -22,7 +25,14 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new() -> Self {
-        Self { out: String::new(), indent: None, column: 0, whitespace: true, indention: true }
+        Self::after("")
+    }
+
+    /// A pen that goes on after a line, which is empty at the beginning of all.
+    pub(super) fn after(line: &str) -> Self {
+        let mut out = String::with_capacity(DOCUMENT_BYTES);
+        out.push_str(line);
+        Self { out, indent: None, column: 0, whitespace: true, indention: true }
     }
 
     /// Ends the document.
@@ -101,6 +111,17 @@ impl Writer {
         self.line_break();
         self.whitespace = true;
         self.indention = true;
+    }
+
+    /// Writes text in which there is nothing to look at.
+    pub(super) fn word(&mut self, text: &str) {
+        if !self.whitespace {
+            self.put(' ');
+        }
+        self.out.push_str(text);
+        self.column += text.len();
+        self.whitespace = false;
+        self.indention = false;
     }
 
     /// Writes text without quotes.
