@@ -135,7 +135,10 @@ impl<'t> Composer<'t, '_> {
         let (value, anchor) = match event {
             Event::Alias(id) => return self.alias(id),
             Event::Scalar(_, ScalarStyle::Plain, 0, None) if self.is_blank => {
-                self.blanks.push(Blank::new());
+                self.charge(Size { nodes: 1, bytes: 0 })?;
+                if !self.dialect.is_of_kubernetes() {
+                    self.blanks.push(Blank::new());
+                }
                 return Ok(Value::Null);
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -219,7 +222,7 @@ impl<'t> Composer<'t, '_> {
                 event => {
                     let blanks = self.blanks.len();
                     let value = self.node(event, Place::Other, depth + 1)?;
-                    self.step_out(blanks, || items.len().to_string());
+                    self.step_out(blanks, || items.len().to_string())?;
                     items.push(value);
                 }
             }
@@ -247,7 +250,7 @@ impl<'t> Composer<'t, '_> {
             let next = self.next()?;
             let blanks = self.blanks.len();
             let value = self.node(next, place.below(&key), depth + 1)?;
-            self.step_out(blanks, || key.clone());
+            self.step_out(blanks, || key.clone())?;
             match map.entry(key) {
                 Entry::Vacant(place) => drop(place.insert(value)),
                 // The last one counts.
@@ -268,11 +271,16 @@ impl<'t> Composer<'t, '_> {
         Ok(Value::Object(map))
     }
 
-    /// Gives the blanks after the first `known` ones their next step.
-    fn step_out(&mut self, known: usize, step: impl Fn() -> String) {
-        for blank in self.blanks.iter_mut().skip(known) {
-            blank.push(step());
+    /// Gives the blanks after the first `known` ones their next step, each a text of its own.
+    fn step_out(&mut self, known: usize, step: impl Fn() -> String) -> Result<(), YamlError> {
+        for place in known..self.blanks.len() {
+            let step = step();
+            self.charge(Size { nodes: 0, bytes: step.len() })?;
+            if let Some(blank) = self.blanks.get_mut(place) {
+                blank.push(step);
+            }
         }
+        Ok(())
     }
 
     fn key(&self, key: Value) -> Result<String, YamlError> {

@@ -164,3 +164,17 @@ fn kustomizations_have_the_booleans_of_yaml_1_1() {
     assert_eq!(read("[y, No, on, OFF, yess]"), json!([true, false, true, false, "yess"]));
     assert_eq!(read("{a: 2001-1-1, a: 2}"), json!({"a": 2}));
 }
+
+#[test]
+fn fields_without_a_value_are_told_from_null_and_their_ways_count() {
+    let text = "a:\nb: null\nc:\n- d:\n- e: ~\n";
+    let documents = parse(text.as_bytes(), Dialect::Kustomize, &mut Budget::default()).unwrap();
+    let ways: Vec<String> = documents[0].blanks.iter().map(|blank| blank.join("/")).collect();
+    assert_eq!(ways, ["a", "c/0/d"]);
+    assert_eq!(documents[0].value, json!({"a": null, "b": null, "c": [{"d": null}, {"e": null}]}));
+    let mut long_key = format!("? {}\n:\n", "k".repeat(1024 * 1024));
+    for index in 0..100 {
+        writeln!(long_key, "  f{index}:").unwrap();
+    }
+    assert!(error(&long_key).is_limit(), "{:?}", error(&long_key));
+}
