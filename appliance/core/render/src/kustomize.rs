@@ -55,6 +55,7 @@ mod openapi;
 mod order;
 mod origin;
 mod patch;
+mod pattern;
 mod plugins;
 mod reference_table;
 mod references;

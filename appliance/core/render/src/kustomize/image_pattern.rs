@@ -1,9 +1,8 @@
 //! Which images a rule of `images` is for.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-/// Most bytes of a compiled pattern: names are short.
-const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+use super::pattern;
 
 /// The name of a rule. It is a pattern in kustomize, where nearly every name is text in which only
 /// the dots are more than themselves; such a name is compared without building an expression,
@@ -17,15 +16,15 @@ pub(crate) enum ImagePattern {
 }
 
 impl ImagePattern {
-    /// Reads a name; one that is no pattern matches nothing.
-    pub(crate) fn new(name: &str) -> Option<Self> {
+    /// Reads a name; one that is no pattern matches nothing, and one that is too long is an error.
+    pub(crate) fn new(name: &str) -> Result<Option<Self>, String> {
+        pattern::check(name)?;
         let is_text = |letter: char| letter.is_ascii_alphanumeric() || "./:_-".contains(letter);
         if name.chars().all(is_text) {
-            return Some(Self::Dotted(name.to_owned()));
+            return Ok(Some(Self::Dotted(name.to_owned())));
         }
-        let pattern = format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$");
-        let built = RegexBuilder::new(&pattern).size_limit(PATTERN_BYTES_MAX).build();
-        built.ok().map(Self::Expression)
+        let end = "(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?$";
+        Ok(pattern::compile("^", name, end).ok().map(Self::Expression))
     }
 
     /// Whether an image has this name, with or without a tag and a digest.
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     fn matches(name: &str, image: &str) -> bool {
-        ImagePattern::new(name).is_some_and(|pattern| pattern.is_match(image))
+        ImagePattern::new(name).unwrap().is_some_and(|pattern| pattern.is_match(image))
     }
 
     #[test]

@@ -238,10 +238,10 @@ fn to_selected(
     let weight = change.size();
     let mut deleted = Vec::new();
     for (index, resource) in resources.iter_mut().enumerate() {
+        reader.go_on()?;
         if !matcher.matches(resource) {
             continue;
         }
-        reader.go_on()?;
         reader.budget.take_patched(weight).ok_or_else(|| RenderError::Limit {
             path: site.file.to_owned(),
             limit: Budget::PATCHED_NODES_MAX,

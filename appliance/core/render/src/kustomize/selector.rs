@@ -2,14 +2,12 @@
 
 mod labels;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use self::labels::Requirement;
 use super::file::Selector;
+use super::pattern;
 use super::resource::{Id, Resource};
-
-/// Most bytes of one compiled pattern.
-const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
 /// Stands for the namespace of objects that have none, for patterns that match anything.
 const NO_NAMESPACE: &str = "_non_namespaceable_";
@@ -119,12 +117,11 @@ fn pattern(text: &str) -> Result<Option<Pattern>, String> {
     if text.is_empty() {
         return Ok(None);
     }
+    pattern::check(text)?;
     if text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_/|".contains(letter)) {
         return Ok(Some(Pattern::Texts(text.split('|').map(str::to_owned).collect())));
     }
-    let built = RegexBuilder::new(&format!("^(?:{text})$")).size_limit(PATTERN_BYTES_MAX).build();
-    let built = built.map_err(|error| format!("{text:?} is no pattern: {error}"))?;
-    Ok(Some(Pattern::Expression(built)))
+    pattern::compile("^(?:", text, ")$").map(|ready| Some(Pattern::Expression(ready)))
 }
 
 #[cfg(test)]

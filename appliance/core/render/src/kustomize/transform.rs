@@ -179,8 +179,12 @@ pub(crate) fn replicas(
 
 /// Changes an image of containers, wherever they are, and then in the fields of `specs`: what is
 /// added to a tag is added twice where both lead to the same place, as kustomize adds it.
-pub(crate) fn image(resources: &mut [Resource], rule: &ImageRule, specs: &[FieldSpec]) {
-    let Some(pattern) = ImagePattern::new(&rule.name) else { return };
+pub(crate) fn image(
+    resources: &mut [Resource],
+    rule: &ImageRule,
+    specs: &[FieldSpec],
+) -> Result<(), String> {
+    let Some(pattern) = ImagePattern::new(&rule.name)? else { return Ok(()) };
     let change = |image: &mut String| {
         if pattern.is_match(image) {
             *image = renamed(image, rule);
@@ -199,6 +203,7 @@ pub(crate) fn image(resources: &mut [Resource], rule: &ImageRule, specs: &[Field
             });
         }
     }
+    Ok(())
 }
 
 /// Goes through every list called `containers` or `initContainers`.

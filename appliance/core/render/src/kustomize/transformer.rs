@@ -143,7 +143,7 @@ impl<'a> Transformer<'a> {
                 labels::set(resources, specs, pairs);
             }
             Self::Replicas(rule, specs) => transform::replicas(resources, rule, specs, file)?,
-            Self::Image(rule, specs) => transform::image(resources, rule, specs),
+            Self::Image(rule, specs) => transform::image(resources, rule, specs).map_err(wrong)?,
             Self::Replacements(rules) => {
                 for rule in rules {
                     reader.go_on()?;

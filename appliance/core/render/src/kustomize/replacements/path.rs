@@ -7,13 +7,11 @@
 
 use std::fmt;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde_json::{Map, Value, json};
 
+use crate::kustomize::pattern;
 use crate::yaml::{plain_value, text_of};
-
-/// Most bytes of one compiled pattern.
-const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
 /// A path, ready for use.
 #[derive(Debug)]
@@ -174,8 +172,7 @@ fn step(text: String) -> Result<Step, String> {
     let Some((field, pattern)) = inside.split_once('=') else {
         return Ok(Step::Field(inside.to_owned()));
     };
-    let ready = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build();
-    let ready = ready.map_err(|error| format!("{text:?} holds no pattern: {error}"))?;
+    let ready = pattern::compile("", pattern, "")?;
     Ok(Step::Where(field.to_owned(), pattern.to_owned(), ready))
 }
 
