@@ -11,7 +11,7 @@ use crate::yaml::DEPTH_MAX;
 
 /// Values that one patch may copy, those within others counted too: without a limit, a few
 /// operations that copy an object into itself fill any memory.
-const COPIED_MAX: usize = 100_000;
+const COPIED_MAX: usize = 20_000;
 
 /// Whether a value is a list of operations.
 pub(crate) fn is_patch(value: &Value) -> bool {

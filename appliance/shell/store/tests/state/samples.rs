@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use fyr_audit::Actor;
 use fyr_model::{CommitId, Digest, ObjectKey};
 use fyr_plan::{EntryState, InventoryEntry, Permission, Retention};
 use fyr_store::{
-    ApplicationState, Applied, Deployment, Order, OrderTerms, Pause, Phase, Pin, Store,
+    ApplicationState, Applied, Deployment, Order, OrderTerms, Pause, Phase, Pin, Store, StoreError,
 };
 
 /// A folder with a database in it.
@@ -23,8 +23,18 @@ impl Folder {
         self.0.path().join("state.db")
     }
 
+    /// Opens the database. A process that another test starts holds the lock as well, from its
+    /// fork until it becomes another program.
     pub(crate) fn open(&self) -> Store {
-        Store::open(&self.database()).expect("nobody else has it open")
+        let patience = Instant::now() + Duration::from_secs(5);
+        loop {
+            match Store::open(&self.database()) {
+                Err(StoreError::Open(_)) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                opened => return opened.expect("nobody else has it open"),
+            }
+        }
     }
 }
 
