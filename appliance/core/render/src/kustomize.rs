@@ -162,7 +162,8 @@ fn is_local(resource: &Resource) -> bool {
 fn annotations_to_text(resource: &mut Resource) {
     let blanks = &resource.blanks;
     let is_blank = |key: &str| {
-        blanks.iter().any(|blank| matches!(&blank[..], [m, a, last] if m == "metadata" && a == "annotations" && last == key))
+        let way = ["metadata", "annotations", key];
+        blanks.iter().any(|blank| blank.iter().map(String::as_str).eq(way))
     };
     let annotations = resource.value.pointer_mut("/metadata/annotations");
     for (key, value) in annotations.and_then(Value::as_object_mut).into_iter().flatten() {
