@@ -105,7 +105,8 @@ pub enum ObjectError {
         /// What it is instead.
         found: &'static str,
     },
-    /// `kind` or `metadata.name` is missing, or `apiVersion` where it is needed, empty or not a string.
+    /// `kind` or `metadata.name`, or `apiVersion` where it is needed, is missing, empty or not a
+    /// string.
     #[error("{path} is missing or not a non-empty string")]
     Missing {
         /// The field.

@@ -9,7 +9,7 @@ use crate::yaml::DEPTH_MAX;
 
 /// Reads a document with its style.
 pub(super) struct Reader<'t> {
-    text: &'t str,
+    lines: Vec<&'t str>,
     parser: Parser<'t, StrInput<'t>>,
     comments: Vec<Comment>,
     anchors: BTreeMap<usize, String>,
@@ -23,7 +23,12 @@ impl<'t> Reader<'t> {
             block_scalar_eof_without_line_feed: true,
         };
         let parser = Parser::new_from_str_with_options(text, options);
-        Self { text, parser, comments: Vec::new(), anchors: BTreeMap::new() }
+        Self {
+            lines: text.lines().collect(),
+            parser,
+            comments: Vec::new(),
+            anchors: BTreeMap::new(),
+        }
     }
 
     pub(super) fn comments(self) -> Vec<Comment> {
@@ -50,15 +55,16 @@ impl<'t> Reader<'t> {
             let (event, span) = self.parser.next_event()?.ok()?;
             let Event::Comment(text, _) = &event else { return Some((event, span)) };
             let line = span.start.line();
-            let mut lines = self.text.lines().skip(line.saturating_sub(2));
-            let above = if line > 1 { lines.next()? } else { "---" };
+            let above =
+                line.checked_sub(2).map_or(Some("---"), |at| self.lines.get(at).copied())?;
+            let below = self.lines.get(line);
             self.comments.push(Comment {
                 line,
                 column: span.start.col(),
                 text: text.trim_end().to_owned(),
-                is_alone: lines.next()?.trim_start().starts_with('#'),
+                is_alone: self.lines.get(line.checked_sub(1)?)?.trim_start().starts_with('#'),
                 after_empty: above.trim().is_empty(),
-                before_empty: lines.next().is_some_and(|next| next.trim().is_empty()),
+                before_empty: below.is_some_and(|next| next.trim().is_empty()),
             });
         }
     }
