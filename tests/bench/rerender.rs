@@ -67,7 +67,7 @@ fn rendered(tree: &SourceTree, kept: Option<&Kept>) -> Rendered {
         path: "overlay",
         tool: &Tool::Detect,
         environment: &BuildEnvironment::default(),
-        application: "",
+        application: None,
         load_restrictor: LoadRestrictor::RootOnly,
         parsed: kept.map(|kept| -> &dyn ParsedFiles { kept }),
         stop: None,

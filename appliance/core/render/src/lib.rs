@@ -45,6 +45,7 @@ pub use self::facts::Facts;
 pub use self::file_names::file_names;
 pub use self::kustomize::file::FILE_NAMES as KUSTOMIZATION_FILES;
 pub use self::mentions::{Mention, mentions};
+pub use self::overrides::override_files;
 pub use self::parsed::{ParsedFile, ParsedFiles, ParsedKey};
 pub use self::reader::LoadRestrictor;
 pub use self::yaml::YamlError;
@@ -61,8 +62,9 @@ pub struct Request<'a> {
     pub tool: &'a Tool,
     /// What `$ARGOCD_APP_NAME` and the like expand to.
     pub environment: &'a BuildEnvironment,
-    /// Name of the application, which chooses `.argocd-source-NAME.yaml`.
-    pub application: &'a str,
+    /// Name of the application: `.argocd-source.yaml` and `.argocd-source-NAME.yaml` change the
+    /// tool's options. `None` renders the folder for itself, as `kustomize build` does.
+    pub application: Option<&'a str>,
     /// Where the files of a kustomization may be.
     pub load_restrictor: LoadRestrictor,
     /// Where files that were read before are kept; `None` reads everything anew.
@@ -125,13 +127,16 @@ fn render_with(
     request: &Request<'_>,
 ) -> Result<(Vec<Object>, Vec<Warning>, SourceKind), RenderError> {
     let folder = reader.folder(request.path)?;
-    let tool = overrides::effective_tool(reader, &folder, request.application, request.tool)?;
+    let (tool, unused) = match request.application {
+        Some(name) => (overrides::effective_tool(reader, &folder, name, request.tool)?, None),
+        None => (request.tool.clone(), overrides::unused(reader, &folder)?),
+    };
     let is_kustomize = match &tool {
         Tool::Kustomize(_) => true,
         Tool::Directory(_) => false,
         Tool::Detect => kustomize::file_in(reader, &folder)?.is_some(),
     };
-    let (objects, warnings) = match &tool {
+    let (objects, mut warnings) = match &tool {
         Tool::Kustomize(options) => {
             let given = Some((options, request.environment));
             (kustomize::render(reader, &folder, given)?, Vec::new())
@@ -140,6 +145,7 @@ fn render_with(
         Tool::Detect => directory::read(reader, &folder, &DirectoryOptions::default())?,
         Tool::Directory(options) => directory::read(reader, &folder, options)?,
     };
+    warnings.extend(unused);
     let kind = if is_kustomize { SourceKind::Kustomize } else { SourceKind::Directory };
     Ok((objects, warnings, kind))
 }

@@ -12,13 +12,32 @@ use fyr_model::source_tree::join;
 use fyr_model::{BuildEnvironment, KustomizeOptions, KustomizePatch, Tool};
 use serde_json::{Map, Value};
 
-use crate::RenderError;
 use crate::kustomize::file::{Kustomization, LabelRule, Patch, ReplicaRule, Selector};
 use crate::reader::Reader;
 use crate::yaml::Dialect;
+use crate::{RenderError, Warning};
 
 /// How the name of every file of overrides begins.
 pub(crate) const OVERRIDE_FILE_START: &str = ".argocd-source";
+
+/// The files of overrides in the folder of a source, those that count more last. Without an
+/// application they are looked for only to say that they have no effect.
+pub fn override_files(application: Option<&str>) -> Vec<String> {
+    let own = application.map(|name| format!("{OVERRIDE_FILE_START}-{name}.yaml"));
+    [format!("{OVERRIDE_FILE_START}.yaml")].into_iter().chain(own).collect()
+}
+
+/// Tells of `.argocd-source.yaml` in a resolved `folder` that is rendered for no application.
+pub(crate) fn unused(reader: &Reader<'_>, folder: &str) -> Result<Option<Warning>, RenderError> {
+    for name in override_files(None) {
+        let Some(path) = join(folder, &name) else { continue };
+        if reader.is_file(&reader.resolve(&path)?) {
+            let text = "it is for Applications and has no effect here, as in kustomize build";
+            return Ok(Some(Warning { path, text: text.to_owned() }));
+        }
+    }
+    Ok(None)
+}
 
 /// The options of a source after the files of overrides in its resolved `folder`: first
 /// `.argocd-source.yaml`, then `.argocd-source-APPLICATION.yaml`, each a JSON merge patch of the
@@ -29,13 +48,9 @@ pub(crate) fn effective_tool(
     application: &str,
     tool: &Tool,
 ) -> Result<Tool, RenderError> {
-    let mut names = vec![format!("{OVERRIDE_FILE_START}.yaml")];
-    if !application.is_empty() {
-        names.push(format!("{OVERRIDE_FILE_START}-{application}.yaml"));
-    }
     let mut source = options::source(tool);
     let mut last = None;
-    for name in names {
+    for name in override_files(Some(application)) {
         let Some(path) = join(folder, &name) else { continue };
         let resolved = reader.resolve(&path)?;
         if !reader.is_file(&resolved) {

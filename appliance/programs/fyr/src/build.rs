@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::{client, mirrored, render, whole_file};
 
-/// Render a folder as the daemon would
+/// Render a folder as kustomize build does
 ///
 /// A folder is built with its kustomization file. Nothing is fetched and nothing is run.
 #[derive(Args, Debug)]
@@ -24,6 +24,7 @@ use crate::{client, mirrored, render, whole_file};
     fyr build overlays/production -o rendered.yaml\n  \
     fyr build overlays/production -o rendered/          # one file an object\n  \
     fyr build --directory manifests                     # a folder without a kustomization file\n  \
+    fyr build overlays/production --app shop            # with the overrides of an Application\n  \
     fyr build 'git@git.example.org:org/infra.git//overlays/production?ref=v1.2'")]
 pub(crate) struct BuildArguments {
     /// The folder; or REPO//PATH?ref=REVISION, a folder of a repository that the daemon mirrors
@@ -35,6 +36,9 @@ pub(crate) struct BuildArguments {
     /// Take the manifests of a folder without a kustomization file, as an Application does
     #[arg(long)]
     directory: bool,
+    /// Change what .argocd-source.yaml and .argocd-source-NAME.yaml say, as for this Application
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
     #[command(flatten)]
     render: RenderArguments,
     #[command(flatten)]
@@ -139,7 +143,8 @@ pub(crate) async fn run(context: &Context, arguments: &BuildArguments) -> Result
     if let Some(mirrored) = mirrored::parse(&arguments.dir)? {
         return from_mirror(context, arguments, &mirrored).await;
     }
-    let rendered = render::folder(context, &arguments.dir, arguments.render)?;
+    let app = arguments.app.as_deref();
+    let rendered = render::folder(context, &arguments.dir, arguments.render, app)?;
     let wants_manifests = arguments.directory || arguments.render.recurse;
     if rendered.kind == SourceKind::Directory && !wants_manifests {
         let what = format!("there is no kustomization file in {}", arguments.dir.display());
@@ -170,11 +175,12 @@ async fn from_mirror(
                     without --load-restrictor, --recurse and a folder for --output";
         return Err(Failure::new(ErrorCode::InvalidRequest, what));
     }
-    let RenderQuery { repository, path, revision } = mirrored;
+    let RenderQuery { repository, path, revision, .. } = mirrored;
     let query = client::query([
         ("repository", Some(repository.as_str())),
         ("path", Some(path)),
         ("revision", Some(revision)),
+        ("application", arguments.app.as_deref()),
     ]);
     let answer: RenderAnswer = context.client.get(&format!("/api/v1/render{query}")).await?;
     for warning in &answer.warnings {

@@ -44,8 +44,9 @@ pub(crate) struct CompareArguments {
 
 pub(crate) async fn run(context: &Context, arguments: &CompareArguments) -> Result<Exit, Failure> {
     let format = arguments.output.format;
-    let objects = render::folder(context, &arguments.dir, arguments.render)?.objects;
-    if let Some(name) = &arguments.app {
+    let app = arguments.app.as_deref();
+    let objects = render::folder(context, &arguments.dir, arguments.render, app)?.objects;
+    if let Some(name) = app {
         let objects = objects.into_iter().map(Object::into_value).collect();
         let path = application_path(name, "diff");
         let request = DiffRequest { objects };
@@ -56,7 +57,7 @@ pub(crate) async fn run(context: &Context, arguments: &CompareArguments) -> Resu
         return print(context, &diff, ["live", "folder"], format);
     }
     let other = arguments.other.as_deref().unwrap_or(std::path::Path::new(""));
-    let others = render::folder(context, other, arguments.render)?.objects;
+    let others = render::folder(context, other, arguments.render, None)?.objects;
     let names = [arguments.dir.display().to_string(), other.display().to_string()];
     print(context, &compare(objects, others), [&names[0], &names[1]], format)
 }

@@ -34,6 +34,7 @@ pub(crate) fn parse(target: &Path) -> Result<Option<RenderQuery>, Failure> {
         repository: repository.unwrap_or_default().to_owned(),
         path: path.unwrap_or_default().to_owned(),
         revision,
+        application: None,
     }))
 }
 

@@ -9,16 +9,19 @@ use fyr_render::{Rendered, Request};
 use crate::build::RenderArguments;
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::source_folder;
+use crate::source_folder::{self, Extent};
 use crate::style::{Paint, clean, painted};
 
-/// Renders a folder; what was left out is told on standard error.
+/// Renders a folder, for itself or as the source of an Application; what was left out is told on
+/// standard error.
 pub(crate) fn folder(
     context: &Context,
     folder: &Path,
     arguments: RenderArguments,
+    application: Option<&str>,
 ) -> Result<Rendered, Failure> {
-    let source = source_folder::read(folder, arguments.recurse, TreeLimits::default())
+    let extent = Extent { deep: arguments.recurse, application };
+    let source = source_folder::read(folder, extent, TreeLimits::default())
         .map_err(|error| Failure::of(ErrorCode::File, &error))?;
     let tool = if arguments.recurse {
         Tool::Directory(DirectoryOptions { recurse: true, ..DirectoryOptions::default() })
@@ -30,7 +33,7 @@ pub(crate) fn folder(
         path: &source.path,
         tool: &tool,
         environment: &BuildEnvironment::default(),
-        application: "",
+        application,
         load_restrictor: arguments.load_restrictor.into(),
         parsed: None,
         stop: None,

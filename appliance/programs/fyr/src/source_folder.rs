@@ -2,7 +2,7 @@
 //!
 //! A kustomization may refer to folders beside and above its own. What its file mentions is read,
 //! and what that mentions, and so on; nothing else, so that a large folder around it costs nothing.
-//! Of a folder without a kustomization its own files are read, and with `deep` all below it.
+//! Of a folder without a kustomization its own files are read.
 //!
 //! The root is that of the Git repository around the folder, which is never left; without one it
 //! is the lowest folder above everything that is read.
@@ -54,10 +54,19 @@ pub(crate) struct SourceFolder {
     pub(crate) path: String,
 }
 
-/// Reads a folder and what it refers to; with `deep` everything below it.
+/// What of a folder is wanted beside what its kustomization refers to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent<'a> {
+    /// Everything below it.
+    pub(crate) deep: bool,
+    /// What Argo CD adds to the source of this Application.
+    pub(crate) application: Option<&'a str>,
+}
+
+/// Reads a folder and what it refers to.
 pub(crate) fn read(
     folder: &Path,
-    deep: bool,
+    extent: Extent<'_>,
     limits: TreeLimits,
 ) -> Result<SourceFolder, FolderError> {
     let not_a_folder = || FolderError::NotAFolder { path: folder.to_owned() };
@@ -67,6 +76,6 @@ pub(crate) fn read(
     }
     let repository = start.ancestors().find(|above| above.join(".git").exists());
     let mut reading = Reading::new(limits, repository.map(Path::to_owned));
-    reading.start(&start, deep)?;
+    reading.start(&start, extent)?;
     reading.into_folder(&start)
 }

@@ -156,7 +156,7 @@ fn render(
         path: &source.path,
         tool: &source.tool,
         environment: &BuildEnvironment::default(),
-        application: ARGO_NAMESPACE,
+        application: Some(ARGO_NAMESPACE),
         load_restrictor: LoadRestrictor::RootOnly,
         parsed: None,
         stop: Some(stop),

@@ -101,7 +101,7 @@ mod tests {
             path: "",
             tool: &Tool::Directory(DirectoryOptions::default()),
             environment: &BuildEnvironment::default(),
-            application: "",
+            application: None,
             load_restrictor: LoadRestrictor::RootOnly,
             parsed: Some(parsed),
             stop: None,

@@ -141,7 +141,7 @@ fn objects_of(path: &Path) -> Result<Vec<Object>, SettingsError> {
         path: "",
         tool: &Tool::Directory(DirectoryOptions::default()),
         environment: &BuildEnvironment::default(),
-        application: "",
+        application: None,
         load_restrictor: LoadRestrictor::RootOnly,
         parsed: None,
         stop: None,

@@ -12,6 +12,9 @@ pub struct RenderQuery {
     pub path: String,
     /// Branch, tag, full or short id, or semver constraint; empty means `HEAD`.
     pub revision: String,
+    /// The application whose overrides in the folder apply: `.argocd-source.yaml` and
+    /// `.argocd-source-APPLICATION.yaml`. None apply without.
+    pub application: Option<String>,
 }
 
 /// The manifests of a folder.

@@ -121,7 +121,7 @@ fn a_render_that_nobody_waits_for_ends() {
         path: "",
         tool: &Tool::Detect,
         environment: &BuildEnvironment::default(),
-        application: "",
+        application: None,
         load_restrictor: LoadRestrictor::RootOnly,
         parsed: None,
         stop: Some(&stop),

@@ -7,12 +7,9 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use fyr_model::{File, SourceTree, TreeLimits};
-use fyr_render::{KUSTOMIZATION_FILES, mentions};
+use fyr_render::{KUSTOMIZATION_FILES, mentions, override_files};
 
-use super::{FolderError, SourceFolder};
-
-/// What Argo CD adds to the sources of an Application; it may name files as a kustomization does.
-const OVERRIDES: &str = ".argocd-source.yaml";
+use super::{Extent, FolderError, SourceFolder};
 
 /// Something that is mentioned.
 struct Mentioned {
@@ -58,16 +55,19 @@ impl Reading {
     }
 
     /// Reads a folder, and everything that is mentioned there.
-    pub(super) fn start(&mut self, start: &Path, deep: bool) -> Result<(), FolderError> {
+    pub(super) fn start(&mut self, start: &Path, extent: Extent<'_>) -> Result<(), FolderError> {
         let is_kustomization =
             KUSTOMIZATION_FILES.iter().any(|name| start.join(name).symlink_metadata().is_ok());
-        if deep || !is_kustomization {
-            self.listing(start, deep, 0)?;
+        if extent.deep || !is_kustomization {
+            self.listing(start, extent.deep, 0)?;
         }
         if is_kustomization {
             self.follow(start, None)?;
         }
-        self.mentions_of(&start.join(OVERRIDES), start, None)?;
+        // Overrides may name files as a kustomization does.
+        for name in override_files(extent.application) {
+            self.mentions_of(&start.join(name), start, None)?;
+        }
         while let Some(mentioned) = self.queue.pop() {
             self.visit(&mentioned)?;
         }

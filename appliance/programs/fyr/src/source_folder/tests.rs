@@ -2,6 +2,9 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
+const OWN: Extent<'_> = Extent { deep: false, application: None };
+const DEEP: Extent<'_> = Extent { deep: true, application: None };
+
 fn write(root: &Path, path: &str, content: &str) {
     let path = root.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -31,8 +34,7 @@ fn paths(folder: &SourceFolder) -> Vec<&str> {
 #[test]
 fn what_is_referred_to_is_read_and_nothing_else() {
     let folder = sample();
-    let read =
-        read(&folder.path().join("repo/overlays/prod"), false, TreeLimits::default()).unwrap();
+    let read = read(&folder.path().join("repo/overlays/prod"), OWN, TreeLimits::default()).unwrap();
     assert_eq!(
         paths(&read),
         [
@@ -51,7 +53,7 @@ fn the_root_is_that_of_the_repository_and_it_is_not_left() {
     let root = folder.path();
     write(root, "repo/.git/HEAD", "");
     write(root, "repo/overlays/prod/kustomization.yaml", "resources: [../../../secret]");
-    let read = read(&root.join("repo/overlays/prod"), false, TreeLimits::default()).unwrap();
+    let read = read(&root.join("repo/overlays/prod"), OWN, TreeLimits::default()).unwrap();
     assert_eq!(paths(&read), ["overlays/prod/kustomization.yaml"]);
 }
 
@@ -66,7 +68,7 @@ fn a_link_is_read_with_its_target_and_is_an_error_only_for_who_follows_it_out() 
     symlink("../../shared", dir.join("shared")).unwrap();
     symlink(root.join("base"), dir.join("absolute")).unwrap();
     symlink("/etc", dir.join("etc")).unwrap();
-    let read = read(&dir, false, TreeLimits::default()).unwrap();
+    let read = read(&dir, OWN, TreeLimits::default()).unwrap();
     assert!(paths(&read).contains(&"base/a.yaml"), "{:?}", paths(&read));
     assert_eq!(read.tree.resolve("overlays/prod/shared/x.yaml").unwrap(), "shared/x.yaml");
     assert_eq!(read.tree.resolve("overlays/prod/absolute").unwrap(), "base");
@@ -83,18 +85,18 @@ fn what_the_file_of_a_plugin_mentions_is_read_from_the_folder_of_the_kustomizati
     write(root, "a/p.yaml", "p: 1");
     write(root, "a/g.yaml", "{kind: ConfigMapGenerator, files: [k=f.txt]}");
     write(root, "a/f.txt", "f");
-    let read = read(&root.join("a"), false, TreeLimits::default()).unwrap();
+    let read = read(&root.join("a"), OWN, TreeLimits::default()).unwrap();
     assert!(read.tree.get("a/p.yaml").is_some() && read.tree.get("a/f.txt").is_some());
 }
 
 #[test]
 fn of_a_folder_without_a_kustomization_its_own_files_are_read_or_all_below_it() {
     let folder = sample();
-    let own = read(&folder.path().join("repo/shared"), false, TreeLimits::default()).unwrap();
+    let own = read(&folder.path().join("repo/shared"), OWN, TreeLimits::default()).unwrap();
     assert_eq!(paths(&own), ["x.yaml"]);
-    let none = read(&folder.path().join("repo"), false, TreeLimits::default()).unwrap();
+    let none = read(&folder.path().join("repo"), OWN, TreeLimits::default()).unwrap();
     assert_eq!(paths(&none), [""; 0]);
-    let all = read(&folder.path().join("repo"), true, TreeLimits::default()).unwrap();
+    let all = read(&folder.path().join("repo"), DEEP, TreeLimits::default()).unwrap();
     assert!(paths(&all).contains(&"unrelated/big.bin"), "{:?}", paths(&all));
 }
 
@@ -103,7 +105,7 @@ fn a_folder_that_is_mentioned_and_is_no_kustomization_is_known_for_a_folder() {
     let folder = sample();
     let root = folder.path();
     write(root, "repo/overlays/prod/kustomization.yaml", "resources: [../../unrelated]");
-    let read = read(&root.join("repo/overlays/prod"), false, TreeLimits::default()).unwrap();
+    let read = read(&root.join("repo/overlays/prod"), OWN, TreeLimits::default()).unwrap();
     assert!(read.tree.is_folder("unrelated"));
 }
 
@@ -114,7 +116,7 @@ fn links_without_an_end_are_left_to_the_renderer() {
     write(root, "kustomization.yaml", "resources: [x/y]");
     symlink("z", root.join("x")).unwrap();
     symlink("x", root.join("z")).unwrap();
-    let read = read(root, false, TreeLimits::default()).unwrap();
+    let read = read(root, OWN, TreeLimits::default()).unwrap();
     assert!(read.tree.resolve("x/y").is_err());
 }
 
@@ -122,16 +124,16 @@ fn links_without_an_end_are_left_to_the_renderer() {
 fn limits_end_the_reading() {
     let folder = sample();
     let few = TreeLimits { files_max: 2, ..TreeLimits::default() };
-    let error = read(folder.path(), true, few).unwrap_err();
+    let error = read(folder.path(), DEEP, few).unwrap_err();
     assert!(matches!(error, FolderError::TooManyFiles { .. }), "{error}");
     let small = TreeLimits { bytes_max: 20, ..TreeLimits::default() };
-    let error = read(folder.path(), true, small).unwrap_err();
+    let error = read(folder.path(), DEEP, small).unwrap_err();
     assert!(matches!(error, FolderError::TooManyBytes { .. }), "{error}");
-    let error = read(&folder.path().join("repo/overlays/prod"), false, few).unwrap_err();
+    let error = read(&folder.path().join("repo/overlays/prod"), OWN, few).unwrap_err();
     assert!(matches!(error, FolderError::TooManyFiles { .. }), "{error}");
     let flat = TreeLimits { depth_max: 1, ..TreeLimits::default() };
-    let error = read(folder.path(), true, flat).unwrap_err();
+    let error = read(folder.path(), DEEP, flat).unwrap_err();
     assert!(matches!(error, FolderError::TooDeep { .. }), "{error}");
-    let file = read(&folder.path().join("secret"), false, TreeLimits::default()).unwrap_err();
+    let file = read(&folder.path().join("secret"), OWN, TreeLimits::default()).unwrap_err();
     assert!(matches!(file, FolderError::NotAFolder { .. }), "{file}");
 }

@@ -43,6 +43,23 @@ async fn a_folder_is_built_to_a_stream_a_file_or_one_file_an_object() {
 }
 
 #[tokio::test]
+async fn overrides_of_an_application_apply_only_for_an_application() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a", "1");
+    let dir = folder.path().to_str().unwrap();
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    file("kustomization.yaml", "resources: [a.yaml]\n");
+    file(".argocd-source.yaml", "kustomize: {namePrefix: every-}\n");
+    file(".argocd-source-shop.yaml", "kustomize: {nameSuffix: -shop}\n");
+    let alone_name = alone(["build", dir]).await.code(0);
+    assert!(alone_name.stdout.contains("  name: a\n"), "{}", alone_name.stdout);
+    assert!(alone_name.stderr.contains(".argocd-source.yaml: it is for"), "{}", alone_name.stderr);
+    let of_shop = alone(["build", dir, "--app", "shop"]).await.code(0);
+    assert!(of_shop.stdout.contains("  name: every-a-shop\n"), "{}", of_shop.stdout);
+    assert_eq!(of_shop.stderr, "");
+}
+
+#[tokio::test]
 async fn two_folders_are_compared() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write(one.path(), "a", "1");

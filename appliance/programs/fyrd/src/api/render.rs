@@ -29,14 +29,14 @@ impl Api {
         let snapshot = repository.snapshot(&commit).await.map_err(|error| {
             Problem::new(ErrorCode::RepositoryUnreachable, error.to_string()).because(&error)
         })?;
-        let path = query.path.clone();
+        let (path, application) = (query.path.clone(), query.application.clone());
         let render = move |stop: &AtomicBool| -> Result<(Rendered, String), RenderError> {
             let rendered = fyr_render::render(&Request {
                 tree: &snapshot.tree,
                 path: &path,
                 tool: &Tool::Detect,
                 environment: &BuildEnvironment::default(),
-                application: "",
+                application: application.as_deref(),
                 load_restrictor: LoadRestrictor::RootOnly,
                 parsed: None,
                 stop: Some(stop),

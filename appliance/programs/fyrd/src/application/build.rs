@@ -202,7 +202,7 @@ fn render(
         path: &source.path,
         tool: &source.tool,
         environment: &application.build_environment(source, commit),
-        application: &application.name,
+        application: Some(&application.name),
         load_restrictor: LoadRestrictor::RootOnly,
         parsed: Some(parsed),
         stop: Some(stop),
