@@ -138,6 +138,7 @@ fn finish(
         .resolve(&mut resources, &configuration.variables)
         .map_err(|why| RenderError::Build { file: file.to_owned(), why })?;
     resources.retain(|resource| !is_local(resource));
+    transform::unique(&resources, file)?;
     resources.iter_mut().for_each(drop_empty_annotations);
     resources.iter_mut().for_each(annotations_to_text);
     order.sort(&mut resources);

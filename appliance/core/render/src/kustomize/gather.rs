@@ -351,7 +351,8 @@ impl<'r, 't> Build<'r, 't> {
             let why = format!("{path:?} is no component: list it under resources");
             return Err(RenderError::Build { file: file.to_owned(), why });
         }
-        self.gather(&place, &inner_file, &inner, gathered)
+        self.gather(&place, &inner_file, &inner, gathered)?;
+        transform::unique(&gathered.resources, &inner_file)
     }
 
     /// Where a path that a kustomization names leads to, links followed.

@@ -9,6 +9,7 @@ use super::merge::{Merged, remove_blanks, strategic as merge};
 use super::merge_keys::Schemas;
 use super::resource::{Id, Resource, mapping};
 use super::selector::Matcher;
+use super::transform::unique;
 use crate::RenderError;
 use crate::reader::Reader;
 use crate::yaml::{Blank, Budget, Dialect, Document, Size};
@@ -270,6 +271,12 @@ fn to_selected(
                 }
             }
         }
+    }
+    // Kustomize looks at this after every merge. Where the merge renames and deletes nothing, what
+    // an earlier patch left can as well be found in the end.
+    let is_merge = matches!(change, Change::Merge(_));
+    if is_merge && (patch.allow_name_change || patch.allow_kind_change || !deleted.is_empty()) {
+        unique(resources, site.file)?;
     }
     for index in deleted.into_iter().rev() {
         resources.remove(index);
