@@ -153,21 +153,22 @@ fn finish(
 }
 
 fn is_local(resource: &Resource) -> bool {
-    let annotation = resource.value.pointer("/metadata/annotations");
-    let mark = annotation.and_then(|annotations| annotations.get(LOCAL_CONFIG));
+    let mark = resource.annotations().and_then(|annotations| annotations.get(LOCAL_CONFIG));
     mark.is_some_and(|mark| mark.as_str() != Some("false"))
 }
 
 /// Makes text of annotations that are something else. The reader of YAML keeps the text as it is
 /// written, but it does not know where the items of a list are objects.
 fn annotations_to_text(resource: &mut Resource) {
-    let blanks = &resource.blanks;
+    let Resource { value, blanks, .. } = resource;
     let is_blank = |key: &str| {
         let way = ["metadata", "annotations", key];
         blanks.iter().any(|blank| blank.iter().map(String::as_str).eq(way))
     };
-    let annotations = resource.value.pointer_mut("/metadata/annotations");
-    for (key, value) in annotations.and_then(Value::as_object_mut).into_iter().flatten() {
+    let annotations = value
+        .get_mut("metadata")
+        .and_then(|metadata| metadata.get_mut("annotations")?.as_object_mut());
+    for (key, value) in annotations.into_iter().flatten() {
         *value = match &*value {
             Value::String(_) => continue,
             Value::Null if is_blank(key) => Value::from(""),

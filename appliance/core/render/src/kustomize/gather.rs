@@ -403,7 +403,9 @@ impl<'r, 't> Build<'r, 't> {
         let site = Site { folder, file, schemas: schemas(schema.as_ref()) };
         for transformer in own.map_err(|why| wrong(file, why))? {
             transformer.run(self.reader, site, resources)?;
-            self.note(resources, || self.maker(file, transformer.kind(), None));
+            for _ in 0..transformer.count() {
+                self.note(resources, || self.maker(file, transformer.kind(), None));
+            }
         }
         for config in self.configs(folder, file, &kustomization.transformers)? {
             for transformer in self.plugin(folder, file, &config)? {

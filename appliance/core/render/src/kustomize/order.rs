@@ -1,7 +1,7 @@
 //! The order of a build's objects.
 
 use super::decode::Fields;
-use super::resource::{Id, Resource};
+use super::resource::Resource;
 use crate::RenderError;
 
 /// Kinds that others need: first, in this order.
@@ -82,18 +82,16 @@ impl Order {
                 (None, Some(position)) => (2, position),
             }
         };
-        resources.sort_by_cached_key(|resource| {
-            let id = resource.id();
-            (rank(&id.kind), texts(&id))
-        });
+        resources.sort_by_cached_key(|resource| (rank(resource.kind()), texts(resource)));
     }
 }
 
 /// What identities are compared by, as in kustomize: text, with marks for empty parts.
-fn texts(id: &Id) -> (String, String) {
-    let or = |text: &str, mark: &str| {
-        if text.is_empty() { mark.to_owned() } else { text.to_owned() }
-    };
-    let kind = [or(&id.group, "~G"), or(&id.version, "~V"), or(&id.kind, "~K")].join("_");
-    (kind, [or(&id.namespace, "~X"), or(&id.name, "~N")].join("|"))
+fn texts(resource: &Resource) -> (String, String) {
+    fn or<'a>(text: &'a str, mark: &'a str) -> &'a str {
+        if text.is_empty() { mark } else { text }
+    }
+    let [group, version, kind] = resource.gvk();
+    let kind = [or(group, "~G"), or(version, "~V"), or(kind, "~K")].join("_");
+    (kind, [or(resource.namespace(), "~X"), or(resource.name(), "~N")].join("|"))
 }

@@ -121,7 +121,7 @@ pub(super) fn transformer<'a>(
         "ImageTagTransformer" => {
             let rule = plugin.fields.fields("imageTag")?.map(ImageRule::read).transpose()?;
             let rule = rule.unwrap_or_default();
-            vec![Transformer::Image(Cow::Owned(rule), plugin.specs()?)]
+            vec![Transformer::Images(Cow::Owned(vec![rule]), plugin.specs()?)]
         }
         "ReplicaCountTransformer" => {
             let rule = plugin.fields.fields("replica")?.map(ReplicaRule::read).transpose()?;

@@ -8,6 +8,10 @@ use super::scope;
 use crate::directory::Manifest;
 use crate::yaml::Blank;
 
+/// What tells an object from all others of a build: its name, which tells most apart, then group,
+/// version and kind, and the namespace that counts.
+pub(crate) type Identity<'a> = (&'a str, [&'a str; 3], &'a str);
+
 /// What identifies an object in a build.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Id {
@@ -41,12 +45,10 @@ impl Id {
         effective_namespace([&self.group, &self.version, &self.kind], &self.namespace)
     }
 
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.kind == other.kind
-            && self.group == other.group
-            && self.version == other.version
-            && self.effective_namespace() == other.effective_namespace()
+    /// What tells it from all others of a build.
+    fn identity(&self) -> Identity<'_> {
+        let kind = [self.group.as_str(), &self.version, &self.kind];
+        (&self.name, kind, self.effective_namespace())
     }
 }
 
@@ -125,7 +127,8 @@ impl Resource {
 
     /// Whether it has or had this identity.
     pub(crate) fn was(&self, id: &Id) -> bool {
-        self.past.iter().any(|past| past.is_same(id)) || self.id().is_same(id)
+        let wanted = id.identity();
+        self.past.iter().any(|past| past.identity() == wanted) || self.identity() == wanted
     }
 
     /// Keeps the identity of now, before something may change it.
@@ -136,11 +139,13 @@ impl Resource {
         }
     }
 
-    /// What tells it from all other objects of a build: group, version and kind, the namespace
-    /// that counts, and the name.
-    pub(crate) fn identity(&self) -> ([&str; 3], &str, &str) {
+    /// What tells it from all others of a build.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        // All objects are asked for it several times.
+        let metadata = self.value.get("metadata");
+        let of_metadata = |field: &str| text(metadata.and_then(|map| map.get(field)));
         let kind = self.gvk();
-        (kind, effective_namespace(kind, self.text("namespace")), self.name())
+        (of_metadata("name"), kind, effective_namespace(kind, of_metadata("namespace")))
     }
 
     /// Group, version and kind of now.
@@ -159,9 +164,18 @@ impl Resource {
         self.text("name")
     }
 
+    /// Its namespace as it is written.
+    pub(crate) fn namespace(&self) -> &str {
+        self.text("namespace")
+    }
+
     fn text(&self, field: &str) -> &str {
         let metadata = self.value.get("metadata");
         metadata.and_then(|map| map.get(field)?.as_str()).unwrap_or_default()
+    }
+
+    pub(crate) fn annotations(&self) -> Option<&Map<String, Value>> {
+        self.value.get("metadata")?.get("annotations")?.as_object()
     }
 
     pub(crate) fn set_name(&mut self, name: String) {

@@ -43,14 +43,15 @@ impl Matcher {
         let fits = |pattern: &Option<Pattern>, text: &str| {
             pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
         };
-        let (now, first) = (resource.id(), resource.original());
-        let named = |id: &Id| fits(&self.name, &id.name);
-        let placed = |id: &Id| fits(&self.namespace, namespace(id));
-        fits(&self.group, &now.group)
-            && fits(&self.version, &now.version)
-            && fits(&self.kind, &now.kind)
-            && (named(&now) || named(&first))
-            && (placed(&now) || placed(&first))
+        let named = |name: &str| fits(&self.name, name);
+        let placed = |namespace: &str| fits(&self.namespace, placeable(namespace));
+        let (name, [group, version, kind], namespace) = resource.identity();
+        let first = resource.past.first();
+        fits(&self.group, group)
+            && fits(&self.version, version)
+            && fits(&self.kind, kind)
+            && (named(name) || first.is_some_and(|id| named(&id.name)))
+            && (placed(namespace) || first.is_some_and(|id| placed(id.effective_namespace())))
             && self.fits_labels(resource)
     }
 
@@ -88,9 +89,10 @@ impl Matcher {
     }
 }
 
-/// The namespace that a pattern is held against; none is `default`.
-fn namespace(id: &Id) -> &str {
-    if id.is_cluster_scoped() { NO_NAMESPACE } else { id.effective_namespace() }
+/// What a pattern is held against for an effective namespace, which is empty for objects of the
+/// cluster.
+fn placeable(namespace: &str) -> &str {
+    if namespace.is_empty() { NO_NAMESPACE } else { namespace }
 }
 
 /// A pattern that has to match the whole of a text. Nearly all of them are a name, or some with

@@ -9,6 +9,7 @@ use super::file::{ImageRule, ReplicaRule};
 use super::image_pattern::ImagePattern;
 use super::resource::{Id, Resource, mapping};
 use crate::RenderError;
+use crate::reader::Reader;
 
 /// A namespace for everything that lives in one.
 #[derive(Clone, Debug, Default)]
@@ -177,33 +178,59 @@ pub(crate) fn replicas(
     Err(RenderError::Build { file: file.to_owned(), why })
 }
 
-/// Changes an image of containers, wherever they are, and then in the fields of `specs`: what is
-/// added to a tag is added twice where both lead to the same place, as kustomize adds it.
-pub(crate) fn image(
+/// Changes images as the rules say, one after the other: those of containers, wherever they are,
+/// and then in the fields of `specs`: what is added to a tag is added twice where both lead to the
+/// same place, as kustomize adds it.
+pub(crate) fn images(
+    reader: &Reader<'_>,
     resources: &mut [Resource],
-    rule: &ImageRule,
+    rules: &[ImageRule],
     specs: &[FieldSpec],
-) -> Result<(), String> {
-    let Some(pattern) = ImagePattern::new(&rule.name)? else { return Ok(()) };
-    let change = |image: &mut String| {
-        if pattern.is_match(image) {
-            *image = renamed(image, rule);
-        }
-    };
+    file: &str,
+) -> Result<(), RenderError> {
+    let mut ready = Vec::new();
+    for rule in rules {
+        let pattern = ImagePattern::new(&rule.name)
+            .map_err(|why| RenderError::Build { file: file.to_owned(), why })?;
+        ready.extend(pattern.map(|pattern| (pattern, rule)));
+    }
     for resource in resources.iter_mut() {
+        reader.go_on()?;
         if resource.kind() == "CustomResourceDefinition" {
             continue;
         }
-        containers(&mut resource.value, &mut |image| change(image));
-        for spec in fitting(specs, resource) {
-            spec.visit_found(&mut resource.value, &mut |place| {
-                if let Value::String(image) = place {
-                    change(image);
-                }
-            });
+        let specs = fitting(specs, resource);
+        // Most rules are for other objects: only what is there is held against each.
+        let mut found = found_images(&mut resource.value, &specs);
+        for (pattern, rule) in &ready {
+            if found.iter().any(|image| pattern.is_match(image)) {
+                each_image(&mut resource.value, &specs, &mut |image| {
+                    if pattern.is_match(image) {
+                        *image = renamed(image, rule);
+                    }
+                });
+                found = found_images(&mut resource.value, &specs);
+            }
         }
     }
     Ok(())
+}
+
+fn found_images(value: &mut Value, specs: &[&FieldSpec]) -> Vec<String> {
+    let mut found = Vec::new();
+    each_image(value, specs, &mut |image| found.push(image.clone()));
+    found
+}
+
+fn each_image(value: &mut Value, specs: &[&FieldSpec], change: &mut dyn FnMut(&mut String)) {
+    containers(value, change);
+    for spec in specs {
+        spec.visit_found(value, &mut |place| {
+            if let Value::String(image) = place {
+                change(image);
+            }
+        });
+    }
 }
 
 /// Goes through every list called `containers` or `initContainers`.

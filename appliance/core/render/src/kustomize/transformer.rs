@@ -33,7 +33,7 @@ pub(super) enum Transformer<'a> {
     Labels(Cow<'a, BTreeMap<String, String>>, Specs<'a>),
     Annotations(Cow<'a, BTreeMap<String, String>>, Specs<'a>),
     Replicas(Cow<'a, ReplicaRule>, Specs<'a>),
-    Image(Cow<'a, ImageRule>, Specs<'a>),
+    Images(Cow<'a, [ImageRule]>, Specs<'a>),
     Replacements(Vec<Replacement>),
     ValueAdd(ValueAdd),
     Hash,
@@ -85,12 +85,10 @@ impl<'a> Transformer<'a> {
         all.extend(kustomization.replicas.iter().map(|rule| {
             Self::Replicas(Cow::Borrowed(rule), Cow::Borrowed(&configuration.replicas))
         }));
-        all.extend(
-            kustomization
-                .images
-                .iter()
-                .map(|rule| Self::Image(Cow::Borrowed(rule), Cow::Borrowed(&configuration.images))),
-        );
+        if !kustomization.images.is_empty() {
+            let specs = Cow::Borrowed(configuration.images.as_slice());
+            all.push(Self::Images(Cow::Borrowed(&kustomization.images), specs));
+        }
         if !replacements.is_empty() {
             all.push(Self::Replacements(replacements));
         }
@@ -109,11 +107,16 @@ impl<'a> Transformer<'a> {
             Self::Labels(..) => "LabelTransformer",
             Self::Annotations(..) => "AnnotationsTransformer",
             Self::Replicas(..) => "ReplicaCountTransformer",
-            Self::Image(..) => "ImageTagTransformer",
+            Self::Images(..) => "ImageTagTransformer",
             Self::Replacements(_) => "ReplacementTransformer",
             Self::ValueAdd(_) => "ValueAddTransformer",
             Self::Hash => "HashTransformer",
         }
+    }
+
+    /// How many transformers of kustomize it stands for.
+    pub(super) fn count(&self) -> usize {
+        if let Self::Images(rules, _) = self { rules.len() } else { 1 }
     }
 
     /// Does it.
@@ -143,7 +146,9 @@ impl<'a> Transformer<'a> {
                 labels::set(resources, specs, pairs);
             }
             Self::Replicas(rule, specs) => transform::replicas(resources, rule, specs, file)?,
-            Self::Image(rule, specs) => transform::image(resources, rule, specs).map_err(wrong)?,
+            Self::Images(rules, specs) => {
+                transform::images(reader, resources, rules, specs, file)?;
+            }
             Self::Replacements(rules) => {
                 for rule in rules {
                     reader.go_on()?;

@@ -52,7 +52,6 @@ pub(super) fn documents(
     budget: &mut Budget,
 ) -> Result<Vec<Document>, YamlError> {
     let options = granit_parser::options! {
-        emit_comments: false,
         // `b` at the end of the file, not `b` and a line feed: what go-yaml reads.
         block_scalar_eof_without_line_feed: true,
     };

@@ -1,6 +1,7 @@
 //! From the text to nodes and comments.
 
 use std::collections::BTreeMap;
+use std::str::Chars;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 
@@ -9,30 +10,23 @@ use crate::yaml::DEPTH_MAX;
 
 /// Reads a document with its style.
 pub(super) struct Reader<'t> {
-    lines: Vec<&'t str>,
     parser: Parser<'t, StrInput<'t>>,
-    comments: Vec<Comment>,
+    gaps: Gaps<'t>,
     anchors: BTreeMap<usize, String>,
 }
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let options = granit_parser::options! {
-            emit_comments: true,
             emit_anchor_events: true,
             block_scalar_eof_without_line_feed: true,
         };
         let parser = Parser::new_from_str_with_options(text, options);
-        Self {
-            lines: text.lines().collect(),
-            parser,
-            comments: Vec::new(),
-            anchors: BTreeMap::new(),
-        }
+        Self { parser, gaps: Gaps::of(text), anchors: BTreeMap::new() }
     }
 
     pub(super) fn comments(self) -> Vec<Comment> {
-        self.comments
+        self.gaps.comments
     }
 
     pub(super) fn document(&mut self) -> Option<Node> {
@@ -49,24 +43,14 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The next event that is no comment.
     fn next(&mut self) -> Option<(Event<'t>, Span)> {
-        loop {
-            let (event, span) = self.parser.next_event()?.ok()?;
-            let Event::Comment(text, _) = &event else { return Some((event, span)) };
-            let line = span.start.line();
-            let above =
-                line.checked_sub(2).map_or(Some("---"), |at| self.lines.get(at).copied())?;
-            let below = self.lines.get(line);
-            self.comments.push(Comment {
-                line,
-                column: span.start.col(),
-                text: text.trim_end().to_owned(),
-                is_alone: self.lines.get(line.checked_sub(1)?)?.trim_start().starts_with('#'),
-                after_empty: above.trim().is_empty(),
-                before_empty: below.is_some_and(|next| next.trim().is_empty()),
-            });
+        let (event, span) = self.parser.next_event()?.ok()?;
+        // An anchor comes after the node that it stands before.
+        if !matches!(event, Event::Anchor(..)) {
+            self.gaps.read_to(span.start.index())?;
+            self.gaps.skip_to(span.end.index());
         }
+        Some((event, span))
     }
 
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Option<Node> {
@@ -90,7 +74,7 @@ impl<'t> Reader<'t> {
                 Content::Scalar(text, style)
             }
             Event::SequenceStart(style, _, None) => {
-                let comments = self.comments.len();
+                let comments = self.gaps.comments.len();
                 let mut items = Vec::new();
                 loop {
                     match self.next()? {
@@ -105,7 +89,7 @@ impl<'t> Reader<'t> {
                 Content::List(items, style)
             }
             Event::MappingStart(style, _, None) => {
-                let comments = self.comments.len();
+                let comments = self.gaps.comments.len();
                 let mut fields = Vec::new();
                 loop {
                     let key = match self.next()? {
@@ -135,6 +119,83 @@ impl<'t> Reader<'t> {
 
     /// Whether a collection has room for the comments that were read since.
     fn fits(&self, style: StructureStyle, comments: usize) -> Option<()> {
-        (style == StructureStyle::Block || self.comments.len() == comments).then_some(())
+        (style == StructureStyle::Block || self.gaps.comments.len() == comments).then_some(())
+    }
+}
+
+/// What stands between the nodes, where a `#` begins a comment unless something stands before it.
+/// The parser tells of comments too, but then takes longer for every text, with or without any.
+struct Gaps<'t> {
+    lines: Vec<&'t str>,
+    rest: Chars<'t>,
+    /// The letter that was read last.
+    last: char,
+    /// Letters that were read: of the text, and of the line.
+    index: usize,
+    column: usize,
+    /// Number of the line, from 1.
+    line: usize,
+    comments: Vec<Comment>,
+}
+
+impl<'t> Gaps<'t> {
+    fn of(text: &'t str) -> Self {
+        Self {
+            lines: text.lines().collect(),
+            rest: text.chars(),
+            last: '\n',
+            index: 0,
+            column: 0,
+            line: 1,
+            comments: Vec::new(),
+        }
+    }
+
+    fn letter(&mut self) -> Option<char> {
+        let letter = self.rest.next()?;
+        self.index += 1;
+        self.column += 1;
+        if letter == '\n' {
+            self.line += 1;
+            self.column = 0;
+        }
+        self.last = letter;
+        Some(letter)
+    }
+
+    /// Passes by a node.
+    fn skip_to(&mut self, index: usize) {
+        while self.index < index && self.letter().is_some() {}
+    }
+
+    /// Reads the comments up to where a node begins.
+    fn read_to(&mut self, index: usize) -> Option<()> {
+        while self.index < index {
+            let (stands_alone, column) = (self.last.is_whitespace(), self.column);
+            if self.letter()? == '#' && stands_alone {
+                let comment = self.comment(column)?;
+                self.comments.push(comment);
+            }
+        }
+        Some(())
+    }
+
+    /// The comment whose mark was just read.
+    fn comment(&mut self, column: usize) -> Option<Comment> {
+        let line = self.line;
+        let mut text = String::new();
+        while let Some(letter) = self.letter().filter(|letter| *letter != '\n') {
+            text.push(letter);
+        }
+        let above = line.checked_sub(2).map_or(Some("---"), |at| self.lines.get(at).copied())?;
+        let below = self.lines.get(line);
+        Some(Comment {
+            line,
+            column,
+            text: text.trim_end().to_owned(),
+            is_alone: self.lines.get(line.checked_sub(1)?)?.trim_start().starts_with('#'),
+            after_empty: above.trim().is_empty(),
+            before_empty: below.is_some_and(|next| next.trim().is_empty()),
+        })
     }
 }
