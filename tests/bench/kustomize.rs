@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::report::{self, Samples};
 
 /// Numbers of objects, with how often each is built by both. Upstream takes seconds for a thousand.
-const SIZES: [(usize, usize); 4] = [(10, 21), (100, 15), (300, 9), (1000, 5)];
+const SIZES: [(usize, usize); 4] = [(10, 21), (100, 15), (300, 9), (1000, 9)];
 
 /// Objects of one application of the base; one more is generated for all, and what is missing is
 /// configuration.
