@@ -312,6 +312,7 @@ async fn a_folder_of_a_mirror_renders_as_the_same_folder_does_here() {
         ("base/kustomization.yaml", "resources: [a.yaml]\n".to_owned()),
         ("base/a.yaml", config_map("a", "1")),
         ("overlay/kustomization.yaml", "resources: [../base]\nnamePrefix: x-\n".to_owned()),
+        ("overlay/.argocd-source-other.yaml", "kustomize: {nameSuffix: -other}\n".to_owned()),
     ]);
     world.register(&world.application(name, "overlay")).await;
     world.synced(name).await;
@@ -319,7 +320,11 @@ async fn a_folder_of_a_mirror_renders_as_the_same_folder_does_here() {
     let folder = world.infra.path().join("overlay");
     let here = world.fyr(["build", folder.to_str().unwrap()]).await;
     let there = world.fyr(["build", &format!("{url}//overlay?ref=main")]).await;
-    assert!(here.contains("name: x-a"), "{here}");
+    assert!(here.contains("name: x-a\n"), "{here}");
+    assert_eq!(there, here);
+    let here = world.fyr(["build", folder.to_str().unwrap(), "--app", "other"]).await;
+    let there = world.fyr(["build", &format!("{url}//overlay"), "--app", "other"]).await;
+    assert!(here.contains("name: x-a-other\n"), "{here}");
     assert_eq!(there, here);
 
     let unknown = world.daemons.fyr(["build", "https://git.example.org/other.git//a"]).await;

@@ -48,6 +48,10 @@ pub(crate) fn effective_tool(
     application: &str,
     tool: &Tool,
 ) -> Result<Tool, RenderError> {
+    if application.contains('/') {
+        let why = format!("no Application is called {application:?}: a name has no slash");
+        return Err(RenderError::Build { file: folder.to_owned(), why });
+    }
     let mut source = options::source(tool);
     let mut last = None;
     for name in override_files(Some(application)) {

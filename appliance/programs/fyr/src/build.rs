@@ -36,7 +36,7 @@ pub(crate) struct BuildArguments {
     /// Take the manifests of a folder without a kustomization file, as an Application does
     #[arg(long)]
     directory: bool,
-    /// Change what .argocd-source.yaml and .argocd-source-NAME.yaml say, as for this Application
+    /// Apply .argocd-source.yaml and .argocd-source-NAME.yaml too, as for this Application
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
     #[command(flatten)]

@@ -66,14 +66,89 @@ impl FieldSpec {
             && fits(&other.kind, &self.kind)
     }
 
-    /// Calls `change` with every place that the path leads to and that is there.
-    pub(crate) fn visit_found(&self, value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
-        visit(value, &self.names, false, change);
+    /// Calls `change` with every mapping that the path leads to, made if need be. Other values there
+    /// or on the way are an error; nothing at all stays where it may not become a mapping.
+    pub(crate) fn visit_mappings(
+        &self,
+        value: &mut Value,
+        change: &mut dyn FnMut(&mut Map<String, Value>),
+    ) -> Result<(), String> {
+        self.visit(value, self.create.then_some(Made::Mapping), &mut |place| match place {
+            Value::Object(map) => {
+                change(map);
+                Ok(())
+            }
+            Value::Null => Ok(()),
+            other => Err(format!("a mapping is expected, and not {}", what(other))),
+        })
     }
 
-    /// Calls `change` with every place that the path leads to, made if need be.
-    pub(crate) fn visit(&self, value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
-        visit(value, &self.names, self.create, change);
+    /// Calls `change` with every scalar that the path leads to, made if need be: as empty text.
+    /// Other values there or on the way are an error.
+    pub(crate) fn visit_scalars(
+        &self,
+        value: &mut Value,
+        change: &mut dyn FnMut(&mut Value),
+    ) -> Result<(), String> {
+        self.visit(value, self.create.then_some(Made::Text), &mut |place| scalar(place, change))
+    }
+
+    /// Calls `change` with every scalar that the path leads to and that is there.
+    pub(crate) fn visit_found_scalars(
+        &self,
+        value: &mut Value,
+        change: &mut dyn FnMut(&mut Value),
+    ) -> Result<(), String> {
+        self.visit(value, None, &mut |place| scalar(place, change))
+    }
+
+    /// Calls `change` with every place that the path leads to and that is there.
+    pub(crate) fn visit_found(
+        &self,
+        value: &mut Value,
+        change: &mut dyn FnMut(&mut Value) -> Result<(), String>,
+    ) -> Result<(), String> {
+        self.visit(value, None, change)
+    }
+
+    fn visit(
+        &self,
+        value: &mut Value,
+        made: Option<Made>,
+        change: &mut dyn FnMut(&mut Value) -> Result<(), String>,
+    ) -> Result<(), String> {
+        visit(value, &self.names, made, change).map_err(|why| format!("{}: {why}", self.path))
+    }
+}
+
+/// What a path ends in where it has to be made.
+#[derive(Clone, Copy, Debug)]
+enum Made {
+    Mapping,
+    Text,
+}
+
+fn scalar(place: &mut Value, change: &mut dyn FnMut(&mut Value)) -> Result<(), String> {
+    match place {
+        Value::Array(_) | Value::Object(_) => {
+            Err(format!("text or a number is expected, and not {}", what(place)))
+        }
+        _ => {
+            change(place);
+            Ok(())
+        }
+    }
+}
+
+/// What a value is, for messages.
+pub(crate) fn what(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
     }
 }
 
@@ -101,40 +176,53 @@ fn split(path: &str) -> Vec<Name> {
     names.collect()
 }
 
-fn visit(value: &mut Value, names: &[Name], create: bool, change: &mut dyn FnMut(&mut Value)) {
+fn visit(
+    value: &mut Value,
+    names: &[Name],
+    made: Option<Made>,
+    change: &mut dyn FnMut(&mut Value) -> Result<(), String>,
+) -> Result<(), String> {
     let Some((name, rest)) = names.split_first() else { return change(value) };
     match value {
+        Value::Null => Ok(()),
         Value::Array(items) => {
-            for item in items {
-                visit(item, names, create, change);
-            }
+            items.iter_mut().try_for_each(|item| visit(item, names, made, change))
         }
-        Value::Object(map) => enter(map, name, rest, create, change),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Object(_) if name.text.is_empty() => Err("a name in it is empty".to_owned()),
+        Value::Object(map) => {
+            let Some(place) = enter(map, name, rest, made) else { return Ok(()) };
+            visit(place, rest, made, change)
+        }
+        other => {
+            let (name, what) = (&name.text, what(other));
+            Err(format!("{name:?} is looked for in {what}, where a mapping is expected"))
+        }
     }
 }
 
-fn enter(
-    map: &mut Map<String, Value>,
+/// The field of a name, made if need be. What is there without a value becomes what is expected.
+fn enter<'v>(
+    map: &'v mut Map<String, Value>,
     name: &Name,
     rest: &[Name],
-    create: bool,
-    change: &mut dyn FnMut(&mut Value),
-) {
-    if create && !name.is_list {
-        let place = map.entry(name.text.as_str()).or_insert(Value::Null);
-        if place.is_null() && !rest.is_empty() {
-            *place = Value::Object(Map::new());
+    made: Option<Made>,
+) -> Option<&'v mut Value> {
+    if name.is_list {
+        let place = map.get_mut(&name.text)?;
+        if place.is_null() {
+            *place = Value::Array(Vec::new());
         }
+        return Some(place);
     }
-    let Some(place) = map.get_mut(&name.text) else { return };
-    if name.is_list && place.is_null() {
-        *place = Value::Array(Vec::new());
+    let Some(made) = made else { return map.get_mut(&name.text) };
+    let is_mapping = !rest.is_empty() || matches!(made, Made::Mapping);
+    let mapping = || Value::Object(Map::new());
+    let new = || if is_mapping { mapping() } else { Value::from("") };
+    let place = map.entry(name.text.as_str()).or_insert_with(new);
+    if place.is_null() && is_mapping {
+        *place = mapping();
     }
-    if name.is_list && !place.is_array() {
-        return;
-    }
-    visit(place, rest, create, change);
+    Some(place)
 }
 
 #[cfg(test)]
@@ -146,8 +234,15 @@ mod tests {
     fn set(path: &'static str, create: bool, value: Value) -> Value {
         let mut value = value;
         let spec = FieldSpec::of_all(path, create);
-        spec.visit(&mut value, &mut |place| *place = json!("x"));
+        spec.visit_scalars(&mut value, &mut |place| *place = json!("x")).unwrap();
         value
+    }
+
+    fn fill(path: &'static str, create: bool, value: Value) -> Result<Value, String> {
+        let mut value = value;
+        let spec = FieldSpec::of_all(path, create);
+        spec.visit_mappings(&mut value, &mut |map| drop(map.insert("x".to_owned(), json!(1))))?;
+        Ok(value)
     }
 
     #[test]
@@ -155,6 +250,8 @@ mod tests {
         assert_eq!(set("a/b", true, json!({})), json!({"a": {"b": "x"}}));
         assert_eq!(set("a/b", false, json!({})), json!({}));
         assert_eq!(set("a/b", false, json!({"a": {"b": 1}})), json!({"a": {"b": "x"}}));
+        assert_eq!(fill("a", true, json!({"a": null})).unwrap(), json!({"a": {"x": 1}}));
+        assert_eq!(fill("a", false, json!({"a": null})).unwrap(), json!({"a": null}));
     }
 
     #[test]
@@ -162,14 +259,27 @@ mod tests {
         let value = json!({"a": [{"b": 1}, {"c": 2}]});
         assert_eq!(set("a/b", false, value), json!({"a": [{"b": "x"}, {"c": 2}]}));
         assert_eq!(set("a[]/b", true, json!({})), json!({}));
-        assert_eq!(set("a[]/b", true, json!({"a": {"b": 1}})), json!({"a": {"b": 1}}));
         assert_eq!(set("a[]/b", false, json!({"a": null})), json!({"a": []}));
+        // The brackets ask for a list, but a mapping does as well.
+        assert_eq!(set("a[]/b", true, json!({"a": {"b": 1}})), json!({"a": {"b": "x"}}));
     }
 
     #[test]
     fn a_slash_in_a_name_is_escaped() {
         let value = json!({"a/b": 1});
         assert_eq!(set("a\\/b", false, value), json!({"a/b": "x"}));
+    }
+
+    #[test]
+    fn what_is_no_mapping_is_an_error_on_the_way_and_in_the_end() {
+        let why = fill("a/b/c", false, json!({"a": [{"b": "text"}]})).unwrap_err();
+        assert_eq!(why, "a/b/c: \"c\" is looked for in text, where a mapping is expected");
+        let why = fill("a", true, json!({"a": [1]})).unwrap_err();
+        assert_eq!(why, "a: a mapping is expected, and not a list");
+        let why = fill("a//b", true, json!({"a": {}})).unwrap_err();
+        assert_eq!(why, "a//b: a name in it is empty");
+        let spec = FieldSpec::of_all("a", true);
+        assert!(spec.visit_scalars(&mut json!({"a": {}}), &mut |_| ()).is_err());
     }
 
     #[test]

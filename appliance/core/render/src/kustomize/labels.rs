@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::configuration::{Configuration, add_specs};
 use super::fields::{FieldSpec, fitting};
 use super::file::LabelRule;
-use super::resource::{Resource, mapping};
+use super::resource::Resource;
 
 /// The fields that one entry of `labels` is for.
 pub(crate) fn specs(
@@ -37,18 +37,19 @@ pub(crate) fn set(
     resources: &mut [Resource],
     specs: &[FieldSpec],
     pairs: &BTreeMap<String, String>,
-) {
+) -> Result<(), String> {
     if pairs.is_empty() {
-        return;
+        return Ok(());
     }
     for resource in resources {
         for spec in fitting(specs, resource) {
-            spec.visit(&mut resource.value, &mut |place| {
-                let map = mapping(place);
+            spec.visit_mappings(&mut resource.value, &mut |map| {
                 for (key, value) in pairs {
                     map.insert(key.clone(), Value::from(value.as_str()));
                 }
-            });
+            })
+            .map_err(|why| format!("{}: {why}", resource.id()))?;
         }
     }
+    Ok(())
 }

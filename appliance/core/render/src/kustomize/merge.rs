@@ -11,6 +11,7 @@ mod lists;
 use serde_json::{Map, Value};
 
 pub(crate) use self::blanks::remove as remove_blanks;
+use super::fields::what;
 use super::merge_keys::{Schema, Schemas};
 use super::resource::Id;
 
@@ -26,6 +27,23 @@ pub(crate) enum Merged {
     Deleted,
 }
 
+/// A patch that says something of another kind than is there: a list for a mapping, say.
+#[derive(Debug)]
+pub(crate) struct Clash {
+    /// Names of the fields that lead to it, the last one first.
+    way: Vec<String>,
+    there: &'static str,
+    patch: &'static str,
+}
+
+impl std::fmt::Display for Clash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let way: Vec<&str> = self.way.iter().rev().map(String::as_str).collect();
+        let (way, there, patch) = (way.join("/"), self.there, self.patch);
+        write!(f, "{way}: the patch has {patch}, and the object has {there}")
+    }
+}
+
 /// Merges `patch` into the object of this identity. The patch may change the identity: giving it
 /// back is the caller's.
 ///
@@ -35,17 +53,17 @@ pub(crate) fn strategic(
     patch: &Value,
     id: &Id,
     schemas: Schemas<'_>,
-) -> Merged {
+) -> Result<Merged, Clash> {
     match directive(patch) {
-        Some("delete") => return Merged::Deleted,
+        Some("delete") => return Ok(Merged::Deleted),
         Some("replace") => {}
         _ => {
             if let (Value::Object(map), Value::Object(changes)) = (target, patch) {
-                maps(map, changes, schemas.of(id));
+                maps(map, changes, schemas.of(id))?;
             }
         }
     }
-    Merged::Kept
+    Ok(Merged::Kept)
 }
 
 fn directive(value: &Value) -> Option<&str> {
@@ -53,7 +71,11 @@ fn directive(value: &Value) -> Option<&str> {
 }
 
 /// Merges a mapping into another.
-fn maps(target: &mut Map<String, Value>, patch: &Map<String, Value>, schema: Schema<'_>) {
+fn maps(
+    target: &mut Map<String, Value>,
+    patch: &Map<String, Value>,
+    schema: Schema<'_>,
+) -> Result<(), Clash> {
     let schema = embedded(embedded(schema, target), patch);
     for (name, value) in target.iter_mut().filter(|(name, _)| !patch.contains_key(*name)) {
         settle(value, schema.field(name));
@@ -61,7 +83,10 @@ fn maps(target: &mut Map<String, Value>, patch: &Map<String, Value>, schema: Sch
     for (name, change) in patch.iter().filter(|(name, _)| *name != DIRECTIVE) {
         let schema = schema.field(name);
         let is_kept = if let Some(value) = target.get_mut(name) {
-            merge(value, change, schema)
+            merge(value, change, schema).map_err(|mut clash| {
+                clash.way.push(name.clone());
+                clash
+            })?
         } else {
             target.extend(adopt(change, schema).map(|new| (name.clone(), new)));
             true
@@ -70,6 +95,7 @@ fn maps(target: &mut Map<String, Value>, patch: &Map<String, Value>, schema: Sch
             target.remove(name);
         }
     }
+    Ok(())
 }
 
 /// Within what is unknown, an object of a built-in kind is merged as one.
@@ -85,25 +111,33 @@ fn embedded<'a>(schema: Schema<'a>, map: &Map<String, Value>) -> Schema<'a> {
 }
 
 /// Merges a value into another; whether it is still there.
-fn merge(target: &mut Value, patch: &Value, schema: Schema<'_>) -> bool {
+fn merge(target: &mut Value, patch: &Value, schema: Schema<'_>) -> Result<bool, Clash> {
     match (&mut *target, patch) {
         (Value::Object(map), Value::Object(changes))
             if !matches!(directive(patch), Some("delete" | "replace")) =>
         {
-            maps(map, changes, schema);
-            return true;
+            maps(map, changes, schema)?;
+            return Ok(true);
         }
         (Value::Array(items), Value::Array(changes)) => {
             if let Some((keys, inner)) = schema.items() {
                 return lists::merge(items, changes, &keys, inner);
             }
         }
-        _ => {}
+        (Value::Null, _) | (_, Value::Null) | (Value::Object(_), Value::Object(_)) => {}
+        (there, patch) if is_scalar(there) && is_scalar(patch) => {}
+        (there, patch) => {
+            return Err(Clash { way: Vec::new(), there: what(there), patch: what(patch) });
+        }
     }
     let new = adopt(patch, schema);
     let is_kept = new.is_some();
     *target = new.unwrap_or_default();
-    is_kept
+    Ok(is_kept)
+}
+
+fn is_scalar(value: &Value) -> bool {
+    !matches!(value, Value::Array(_) | Value::Object(_))
 }
 
 /// What a patch gives where there is nothing to merge it into: itself without directives and
@@ -139,7 +173,7 @@ fn settle(value: &mut Value, schema: Schema<'_>) {
         }
         Value::Array(items) => {
             if let Some((keys, inner)) = schema.items() {
-                lists::merge(items, &[], &keys, inner);
+                lists::unite_all(items, &keys, inner);
             }
         }
         _ => {}

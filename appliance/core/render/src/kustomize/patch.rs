@@ -12,7 +12,7 @@ use super::selector::Matcher;
 use super::transform::unique;
 use crate::RenderError;
 use crate::reader::Reader;
-use crate::yaml::{Blank, Budget, Dialect, Document, Size};
+use crate::yaml::{Budget, Dialect, Document, Size};
 
 /// Where a patch stands, and what it is merged by.
 #[derive(Clone, Copy, Debug)]
@@ -57,19 +57,18 @@ pub(crate) fn strategic(
     let mut found = 0;
     for entry in entries {
         let inline = reader.documents(entry.as_bytes(), Dialect::KustomizePatch, file).ok();
-        let documents: Vec<Value> =
-            inline.into_iter().flatten().map(|document| document.value).collect();
-        let patches = if !documents.is_empty() && documents.iter().all(Value::is_object) {
-            documents
+        let inline = inline.unwrap_or_default();
+        let is_patch = !inline.is_empty() && inline.iter().all(|one| one.value.is_object());
+        let documents = if is_patch {
+            inline
         } else {
             let (text, path) = text_of(reader, folder, file, entry)?;
-            let documents = reader.documents(&text, Dialect::KustomizePatch, &path)?;
-            documents.into_iter().map(|document| document.value).collect()
+            reader.documents(&text, Dialect::KustomizePatch, &path)?
         };
-        for mut patch in patches.into_iter().filter(says_something) {
+        for mut document in documents.into_iter().filter(|one| says_something(&one.value)) {
             found += 1;
-            drop_null_annotations(&mut patch);
-            to_its_object(resources, &patch, &Patch::default(), site)?;
+            as_object(&mut document, &["labels", "annotations"]);
+            to_its_object(resources, &document.value, &Patch::default(), site)?;
         }
     }
     if found == 0 {
@@ -163,20 +162,16 @@ fn read(
 ) -> Result<Option<Change>, RenderError> {
     let (text, place) = source(reader, site, patch)?;
     let mut values = Vec::new();
-    for Document { mut value, blanks, .. } in
-        reader.documents(&text, Dialect::KustomizePatch, &place)?
-    {
-        if !says_something(&value) {
-            continue;
-        }
-        drop_null_annotations(&mut value);
-        if patch.target.is_some() {
-            drop_null_labels(&mut value);
-            for blank in &blanks {
-                blank_to_text(&mut value, blank);
+    for mut document in reader.documents(&text, Dialect::KustomizePatch, &place)? {
+        if says_something(&document.value) {
+            if patch.target.is_some() {
+                as_object(&mut document, &["labels", "annotations"]);
+            } else if patch.allow_name_change || patch.allow_kind_change {
+                // Kustomize notes the options in the patch's annotations.
+                as_object(&mut document, &["annotations"]);
             }
+            values.push(document.value);
         }
-        values.push(value);
     }
     match &values[..] {
         [] => Ok(None),
@@ -193,35 +188,29 @@ fn read(
     }
 }
 
-/// `annotations: null` takes none away, other than `null` elsewhere: kustomize reads a patch as an
-/// object, and an object without annotations does not have the field.
-fn drop_null_annotations(patch: &mut Value) {
-    drop_null(patch, "annotations");
-}
-
-/// The same of labels, where the patch has a target.
-fn drop_null_labels(patch: &mut Value) {
-    drop_null(patch, "labels");
-}
-
-/// A label or an annotation without a value is empty text, where the patch has a target.
-fn blank_to_text(patch: &mut Value, blank: &Blank) {
-    let [metadata, field, key] = &blank[..] else { return };
-    if metadata == "metadata" && (field == "labels" || field == "annotations") {
-        let place =
-            patch.get_mut(metadata).and_then(|metadata| metadata.get_mut(field)?.get_mut(key));
-        if let Some(place) = place {
-            *place = Value::from("");
+/// How kustomize reads a patch that has a target, and those of `patchesStrategicMerge`: as an
+/// object. `null` for all labels or annotations, or none in them, says nothing there, and each one
+/// is a text: `null` takes none away but is the text, and one without a value is empty.
+fn as_object(Document { value, blanks, .. }: &mut Document, fields: &[&str]) {
+    let Some(Value::Object(metadata)) = value.get_mut("metadata") else { return };
+    for field in fields {
+        match metadata.get_mut(*field) {
+            Some(Value::Null) => drop(metadata.remove(*field)),
+            Some(Value::Object(given)) if given.is_empty() => drop(metadata.remove(*field)),
+            Some(Value::Object(given)) if !given.contains_key("$patch") => {
+                for (key, value) in given {
+                    let way = ["metadata", field, key];
+                    let is_blank = blanks.iter().any(|blank| blank.iter().eq(way));
+                    *value = Value::from(match &*value {
+                        Value::String(_) => continue,
+                        Value::Array(_) | Value::Object(_) => String::new(),
+                        Value::Null if is_blank => String::new(),
+                        value => value.to_string(),
+                    });
+                }
+            }
+            _ => {}
         }
-    }
-}
-
-fn drop_null(patch: &mut Value, field: &str) {
-    let metadata = patch.get_mut("metadata").and_then(Value::as_object_mut);
-    if let Some(metadata) = metadata
-        && metadata.get(field).is_some_and(Value::is_null)
-    {
-        metadata.remove(field);
     }
 }
 
@@ -264,10 +253,8 @@ fn to_selected(
                 let [document] = &documents[..] else {
                     return Err(wrong("a patch with a target is one document".to_owned()));
                 };
-                if apply(resource, document, patch, site.schemas) == Merged::Deleted {
+                if apply(resource, document, patch, site)? == Merged::Deleted {
                     deleted.push(index);
-                } else {
-                    set_texts(resource, document);
                 }
             }
         }
@@ -282,27 +269,6 @@ fn to_selected(
         resources.remove(index);
     }
     Ok(())
-}
-
-/// Gives the object the labels and annotations of a patch with a target as text, which kustomize
-/// does beside the merge: `null` takes none away there but is the text.
-fn set_texts(resource: &mut Resource, document: &Value) {
-    let Some(metadata) = document.get("metadata") else { return };
-    for field in ["labels", "annotations"] {
-        let Some(Value::Object(given)) = metadata.get(field) else { continue };
-        if given.contains_key("$patch") {
-            continue;
-        }
-        let entries = mapping(resource.metadata().entry(field).or_insert(Value::Null));
-        for (key, value) in given {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                Value::Array(_) | Value::Object(_) => String::new(),
-                value => value.to_string(),
-            };
-            entries.insert(key.clone(), Value::String(text));
-        }
-    }
 }
 
 /// Applies a patch to the one object it names.
@@ -328,7 +294,7 @@ fn to_its_object(
         return Err(wrong(format!("a patch is for {id}, and {count} objects are that")));
     };
     if let Some(resource) = resources.get_mut(index)
-        && apply(resource, document, patch, site.schemas) == Merged::Deleted
+        && apply(resource, document, patch, site)? == Merged::Deleted
     {
         resources.remove(index);
     }
@@ -336,15 +302,25 @@ fn to_its_object(
 }
 
 /// Merges, and gives the object its identity back unless the patch may change it.
-fn apply(resource: &mut Resource, document: &Value, patch: &Patch, schemas: Schemas<'_>) -> Merged {
+fn apply(
+    resource: &mut Resource,
+    document: &Value,
+    patch: &Patch,
+    site: Site<'_>,
+) -> Result<Merged, RenderError> {
+    let Site { schemas, file, .. } = site;
     let before = resource.id();
     let api_version = resource.value.get("apiVersion").cloned();
     if patch.allow_name_change || patch.allow_kind_change {
         resource.remember();
     }
     remove_blanks(resource, schemas);
-    if merge(&mut resource.value, document, &before, schemas) == Merged::Deleted {
-        return Merged::Deleted;
+    let merged = merge(&mut resource.value, document, &before, schemas).map_err(|clash| {
+        let why = format!("a patch does not fit {before}: {clash}");
+        RenderError::Build { file: file.to_owned(), why }
+    })?;
+    if merged == Merged::Deleted {
+        return Ok(Merged::Deleted);
     }
     if !patch.allow_name_change {
         resource.set_name(before.name);
@@ -357,5 +333,5 @@ fn apply(resource: &mut Resource, document: &Value, patch: &Patch, schemas: Sche
             map.insert("apiVersion".to_owned(), api_version);
         }
     }
-    Merged::Kept
+    Ok(Merged::Kept)
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fields::FieldSpec;
 use super::reference_table::Target;
@@ -28,9 +28,6 @@ pub(crate) fn fix(
         RenderError::Build { file, why }
     })?;
     let index = Index::of(resources);
-    if index.by_name.is_empty() {
-        return Ok(());
-    }
     let rules = Rules::of(targets);
     for resource in resources {
         reader.go_on()?;
@@ -40,28 +37,28 @@ pub(crate) fn fix(
             let path = &rule.spec.path;
             let role = path.ends_with("roleRef/name").then(|| role(&resource.value)).flatten();
             let search = Search { index: &index, referrer: &referrer, target: rule.target, role };
-            let mut outcome = Ok(());
-            rule.spec.visit(&mut resource.value, &mut |place| {
-                if outcome.is_ok() {
-                    outcome = search.update(place);
-                }
-            });
-            outcome.map_err(|why| {
-                let why = format!("{}: {path} {why}", referrer.id);
-                RenderError::Build { file: file.to_owned(), why }
-            })?;
+            rule.spec.visit_found(&mut resource.value, &mut |place| search.update(place)).map_err(
+                |why| {
+                    let why = format!("{}: {why}", referrer.id);
+                    RenderError::Build { file: file.to_owned(), why }
+                },
+            )?;
         }
     }
     Ok(())
 }
 
-/// Refuses a role binding with a service account in a namespace that is no text, such as nothing.
+/// Refuses a role binding with a subject that is no mapping, or with a service account in a
+/// namespace that is no text, such as nothing.
 fn accounts_say_where(resource: &Resource) -> Result<(), String> {
     if resource.kind() != "RoleBinding" || resource.id().is_cluster_scoped() {
         return Ok(());
     }
     let subjects = resource.value.get("subjects").and_then(Value::as_array);
     for subject in subjects.into_iter().flatten() {
+        if !subject.is_object() {
+            return Err(format!("{}: a subject is no mapping", resource.id()));
+        }
         let is_account = subject.get("kind").and_then(Value::as_str) == Some("ServiceAccount");
         if is_account && subject.get("namespace").is_some_and(|namespace| !namespace.is_string()) {
             let id = resource.id();
@@ -251,23 +248,33 @@ impl Search<'_> {
     /// Updates what a path leads to: a name, a mapping with a name, or a list of these.
     fn update(&self, place: &mut Value) -> Result<(), String> {
         match place {
-            Value::Array(items) => items.iter_mut().try_for_each(|item| self.update(item)),
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.update_one(item)),
+            place => self.update_one(place),
+        }
+    }
+
+    fn update_one(&self, place: &mut Value) -> Result<(), String> {
+        match place {
+            Value::Array(_) => Err("a list within a list names nothing".to_owned()),
             Value::String(name) => {
                 if let Some(found) = self.find(name, None, false)? {
                     name.clone_from(&found.id.name);
                 }
                 Ok(())
             }
-            Value::Object(_) => self.update_mapping(place),
+            Value::Object(map) => self.update_mapping(map),
             Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
         }
     }
 
     /// Updates name and namespace. Subjects of role bindings are taken for service accounts
     /// whatever kind they say they are, as kustomize takes them.
-    fn update_mapping(&self, place: &mut Value) -> Result<(), String> {
-        let Value::Object(map) = place else { return Ok(()) };
-        let Some(Value::String(name)) = map.get("name") else { return Ok(()) };
+    fn update_mapping(&self, map: &mut Map<String, Value>) -> Result<(), String> {
+        let name = match map.get("name") {
+            Some(Value::String(name)) => name,
+            Some(_) => return Ok(()),
+            None => return Err("a mapping there has no name".to_owned()),
+        };
         let namespace = map.get("namespace").map(|value| value.as_str().unwrap_or_default());
         let Some(found) = self.find(name, namespace, true)? else { return Ok(()) };
         map.insert("name".to_owned(), Value::from(found.id.name.as_str()));

@@ -58,13 +58,24 @@ fn annotations_of_the_items_of_a_list_become_text() {
 }
 
 #[test]
-fn a_patch_without_annotations_takes_none_away() {
+fn null_for_all_annotations_takes_them_away_only_from_the_object_that_a_patch_names() {
     let object = "{apiVersion: v1, kind: Pod, metadata: {name: a, annotations: {x: y}}}";
-    let patches = "resources: [a.yaml]\npatches: [{patch: '{apiVersion: v1, kind: Pod, \
-        metadata: {name: a, annotations: null}}'}]\n";
-    let files = [("kustomization.yaml".to_owned(), patches), ("a.yaml".to_owned(), object)];
-    let text = build(&tree(files), "").unwrap();
-    assert!(text.contains("  annotations:\n    x: \"y\"\n"), "{text}");
+    let keeps = |field: &str, options: &str| {
+        let patch = "{apiVersion: v1, kind: Pod, metadata: {name: a, annotations: null}}";
+        let entry = if options.is_empty() {
+            format!("'{patch}'")
+        } else {
+            format!("{{patch: '{patch}', {options}}}")
+        };
+        let patches = format!("resources: [a.yaml]\n{field}: [{entry}]\n");
+        let files =
+            [("kustomization.yaml".to_owned(), patches.as_str()), ("a.yaml".to_owned(), object)];
+        build(&tree(files), "").unwrap().contains("  annotations:\n    x: \"y\"\n")
+    };
+    assert!(!keeps("patches", "target: "));
+    assert!(keeps("patches", "target: {kind: Pod}"));
+    assert!(keeps("patches", "options: {allowNameChange: true}"));
+    assert!(keeps("patchesStrategicMerge", ""));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::fields::{FieldSpec, fitting};
 use super::file::{ImageRule, ReplicaRule};
 use super::image_pattern::ImagePattern;
-use super::resource::{Id, Resource, mapping};
+use super::resource::{Id, Resource};
 use crate::RenderError;
 use crate::reader::Reader;
 
@@ -23,7 +23,7 @@ pub(crate) struct NamespaceRule {
 /// Which subjects of role bindings get the namespace.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Subjects {
-    /// Service accounts named `default`.
+    /// Those named `default`.
     #[default]
     Default,
     /// All service accounts.
@@ -51,7 +51,7 @@ pub(crate) fn namespace(
             resource.set_namespace(namespace);
         }
         if matches!(id.kind.as_str(), "RoleBinding" | "ClusterRoleBinding") {
-            subjects(&mut resource.value, rule);
+            subjects(&mut resource.value, rule).map_err(|why| wrong(file, &id, &why))?;
         }
         // Other groups have kinds called Namespace, whose names are their own.
         let keeps_name = !id.group.is_empty() || id.version != "v1";
@@ -59,34 +59,50 @@ pub(crate) fn namespace(
             spec.is_for(&id) && spec.path != OWN_NAMESPACE && (spec.path != OWN_NAME || !keeps_name)
         };
         for spec in specs.iter().filter(fits) {
-            spec.visit(&mut resource.value, &mut |place| {
+            spec.visit_scalars(&mut resource.value, &mut |place| {
                 if !keeps(place.as_str().unwrap_or_default()) {
                     *place = Value::from(namespace);
                 }
-            });
+            })
+            .map_err(|why| wrong(file, &id, &why))?;
         }
     }
     unique(resources, file)
 }
 
+fn wrong(file: &str, id: &Id, why: &str) -> RenderError {
+    RenderError::Build { file: file.to_owned(), why: format!("{id}: {why}") }
+}
+
 const OWN_NAMESPACE: &str = "metadata/namespace";
 const OWN_NAME: &str = "metadata/name";
 
-fn subjects(value: &mut Value, rule: &NamespaceRule) {
-    let Some(Value::Array(subjects)) = value.get_mut("subjects") else { return };
-    for subject in subjects {
-        let text = |field: &str| subject.get(field).and_then(Value::as_str).unwrap_or_default();
-        let concerned = text("kind") == "ServiceAccount"
-            && match rule.subjects {
-                Subjects::Default => text("name") == "default",
-                Subjects::All => true,
-                Subjects::None => false,
-            }
-            && (!rule.unset_only || text("namespace").is_empty());
-        if concerned {
-            mapping(subject).insert("namespace".to_owned(), Value::from(rule.namespace.as_str()));
+fn subjects(value: &mut Value, rule: &NamespaceRule) -> Result<(), String> {
+    let subjects = match value.get_mut("subjects") {
+        None | Some(Value::Null) => return Ok(()),
+        Some(_) if rule.subjects == Subjects::None => return Ok(()),
+        Some(Value::Array(subjects)) => subjects,
+        Some(_) => return Err("subjects: a list is expected".to_owned()),
+    };
+    for subject in subjects.iter_mut().filter(|subject| !subject.is_null()) {
+        let Value::Object(subject) = subject else {
+            return Err("subjects: each one is a mapping".to_owned());
+        };
+        let text = |field: &str| match subject.get(field) {
+            Some(Value::Array(_) | Value::Object(_)) => Err(format!("subjects: {field} is text")),
+            value => Ok(value.and_then(Value::as_str).unwrap_or_default()),
+        };
+        let is_meant = match rule.subjects {
+            // Of any kind: users and groups are taken for accounts here.
+            Subjects::Default => text("name")? == "default",
+            Subjects::All => text("kind")? == "ServiceAccount",
+            Subjects::None => false,
+        };
+        if is_meant && (text("namespace")?.is_empty() || !rule.unset_only) {
+            subject.insert("namespace".to_owned(), Value::from(rule.namespace.as_str()));
         }
     }
+    Ok(())
 }
 
 /// Whether every object is one of its own.
@@ -119,10 +135,14 @@ impl Affix<'_> {
 }
 
 /// Puts a prefix or a suffix to every name, but for kinds whose names mean something.
-pub(crate) fn names(resources: &mut [Resource], affix: Affix<'_>, specs: &[FieldSpec]) {
+pub(crate) fn names(
+    resources: &mut [Resource],
+    affix: Affix<'_>,
+    specs: &[FieldSpec],
+) -> Result<(), String> {
     let (Affix::Prefix(text) | Affix::Suffix(text)) = affix;
     if text.is_empty() {
-        return;
+        return Ok(());
     }
     for resource in resources.iter_mut() {
         let original = resource.original();
@@ -137,16 +157,16 @@ pub(crate) fn names(resources: &mut [Resource], affix: Affix<'_>, specs: &[Field
                     Affix::Suffix(suffix) => resource.suffixes.push(suffix.to_owned()),
                 }
             }
-            spec.visit(&mut resource.value, &mut |place| {
-                match place {
-                    Value::String(name) => *name = affix.around(name),
-                    // It was just made, for a field that the object did not have.
-                    Value::Null if spec.create => *place = Value::from(affix.around("")),
-                    _ => {}
-                }
-            });
+            spec.visit_scalars(&mut resource.value, &mut |place| {
+                *place = Value::from(match &*place {
+                    Value::String(name) => affix.around(name),
+                    other => affix.around(&other.to_string()),
+                });
+            })
+            .map_err(|why| format!("{original}: {why}"))?;
         }
     }
+    Ok(())
 }
 
 fn keeps_name(id: &Id) -> bool {
@@ -167,7 +187,8 @@ pub(crate) fn replicas(
         let ids: Vec<&Id> = resource.past.iter().chain([&id]).collect();
         let fits = |spec: &&FieldSpec| ids.iter().any(|id| id.name == rule.name && spec.is_for(id));
         for spec in specs.iter().filter(fits) {
-            spec.visit(&mut resource.value, &mut |place| *place = Value::from(rule.count));
+            spec.visit_scalars(&mut resource.value, &mut |place| *place = Value::from(rule.count))
+                .map_err(|why| wrong(file, &id, &why))?;
             found = true;
         }
     }
@@ -188,10 +209,10 @@ pub(crate) fn images(
     specs: &[FieldSpec],
     file: &str,
 ) -> Result<(), RenderError> {
+    let wrong = |why: String| RenderError::Build { file: file.to_owned(), why };
     let mut ready = Vec::new();
     for rule in rules {
-        let pattern = ImagePattern::new(&rule.name)
-            .map_err(|why| RenderError::Build { file: file.to_owned(), why })?;
+        let pattern = ImagePattern::new(&rule.name).map_err(wrong)?;
         ready.extend(pattern.map(|pattern| (pattern, rule)));
     }
     for resource in resources.iter_mut() {
@@ -201,36 +222,43 @@ pub(crate) fn images(
         }
         let specs = fitting(specs, resource);
         // Most rules are for other objects: only what is there is held against each.
-        let mut found = found_images(&mut resource.value, &specs);
+        let value = &mut resource.value;
+        let mut found = found_images(value, &specs).map_err(wrong)?;
         for (pattern, rule) in &ready {
             if found.iter().any(|image| pattern.is_match(image)) {
-                each_image(&mut resource.value, &specs, &mut |image| {
+                each_image(value, &specs, &mut |image| {
                     if pattern.is_match(image) {
                         *image = renamed(image, rule);
                     }
-                });
-                found = found_images(&mut resource.value, &specs);
+                })
+                .and_then(|()| found_images(value, &specs))
+                .map(|images| found = images)
+                .map_err(wrong)?;
             }
         }
     }
     Ok(())
 }
 
-fn found_images(value: &mut Value, specs: &[&FieldSpec]) -> Vec<String> {
+fn found_images(value: &mut Value, specs: &[&FieldSpec]) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
-    each_image(value, specs, &mut |image| found.push(image.clone()));
-    found
+    each_image(value, specs, &mut |image| found.push(image.clone()))?;
+    Ok(found)
 }
 
-fn each_image(value: &mut Value, specs: &[&FieldSpec], change: &mut dyn FnMut(&mut String)) {
+fn each_image(
+    value: &mut Value,
+    specs: &[&FieldSpec],
+    change: &mut dyn FnMut(&mut String),
+) -> Result<(), String> {
     containers(value, change);
-    for spec in specs {
-        spec.visit_found(value, &mut |place| {
+    specs.iter().try_for_each(|spec| {
+        spec.visit_found_scalars(value, &mut |place| {
             if let Value::String(image) = place {
                 change(image);
             }
-        });
-    }
+        })
+    })
 }
 
 /// Goes through every list called `containers` or `initContainers`.
@@ -272,14 +300,11 @@ fn renamed(image: &str, rule: &ImageRule) -> String {
         None => (rest, ""),
     };
     let name = if rule.new_name.is_empty() { name } else { &rule.new_name };
-    let (mut tag, mut digest) = match (rule.new_tag.as_str(), rule.digest.as_str()) {
-        ("", "") => (tag.to_owned(), digest.to_owned()),
+    let (tag, digest) = match (rule.new_tag.as_str(), rule.digest.as_str()) {
+        ("", "") if rule.tag_suffix.is_empty() => (tag.to_owned(), digest.to_owned()),
+        ("", "") => (format!("{tag}{}", rule.tag_suffix), String::new()),
         (new_tag, new_digest) => (new_tag.to_owned(), new_digest.to_owned()),
     };
-    if !rule.tag_suffix.is_empty() {
-        tag.push_str(&rule.tag_suffix);
-        digest.clear();
-    }
     let tag = if tag.is_empty() { tag } else { format!(":{tag}") };
     let digest = if digest.is_empty() { digest } else { format!("@{digest}") };
     format!("{name}{tag}{digest}")

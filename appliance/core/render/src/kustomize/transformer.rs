@@ -137,13 +137,13 @@ impl<'a> Transformer<'a> {
             Self::JsonPatch(patch) => patch::json(reader, site, patch, resources)?,
             Self::Namespace(rule, specs) => transform::namespace(resources, rule, specs, file)?,
             Self::Prefix(prefix, specs) => {
-                transform::names(resources, Affix::Prefix(prefix), specs);
+                transform::names(resources, Affix::Prefix(prefix), specs).map_err(wrong)?;
             }
             Self::Suffix(suffix, specs) => {
-                transform::names(resources, Affix::Suffix(suffix), specs);
+                transform::names(resources, Affix::Suffix(suffix), specs).map_err(wrong)?;
             }
             Self::Labels(pairs, specs) | Self::Annotations(pairs, specs) => {
-                labels::set(resources, specs, pairs);
+                labels::set(resources, specs, pairs).map_err(wrong)?;
             }
             Self::Replicas(rule, specs) => transform::replicas(resources, rule, specs, file)?,
             Self::Images(rules, specs) => {

@@ -120,13 +120,8 @@ impl Variables {
         for resource in resources {
             let original = resource.original();
             for spec in specs.iter().filter(|spec| spec.is_for(&original)) {
-                let mut outcome = Ok(());
-                spec.visit(&mut resource.value, &mut |place| {
-                    if outcome.is_ok() {
-                        outcome = replace_in(place, &values);
-                    }
-                });
-                outcome.map_err(|why| format!("{} of {original}: {why}", spec.path))?;
+                spec.visit_found(&mut resource.value, &mut |place| replace_in(place, &values))
+                    .map_err(|why| format!("{original}: {why}"))?;
             }
         }
         Ok(())
@@ -203,7 +198,7 @@ fn take(name: &mut String) -> Option<String> {
 
 /// Replaces in text, in the items of a list, and in the values of a mapping. A list may hold
 /// nothing but text, even where there is nothing to replace.
-fn replace_in(place: &mut Value, values: &BTreeMap<&str, Value>) -> Result<(), &'static str> {
+fn replace_in(place: &mut Value, values: &BTreeMap<&str, Value>) -> Result<(), String> {
     let replace = |place: &mut Value| {
         if let Value::String(text) = place
             && let Some(new) = replaced(text, values)
@@ -214,7 +209,8 @@ fn replace_in(place: &mut Value, values: &BTreeMap<&str, Value>) -> Result<(), &
     match place {
         Value::String(_) => replace(place),
         Value::Array(items) if !items.iter().all(Value::is_string) => {
-            return Err("vars are replaced here, and an item of the list is no text; quote it");
+            let why = "vars are replaced here, and an item of the list is no text; quote it";
+            return Err(why.to_owned());
         }
         Value::Array(items) => items.iter_mut().for_each(replace),
         Value::Object(map) => map.values_mut().for_each(replace),

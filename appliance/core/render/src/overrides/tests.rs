@@ -46,6 +46,26 @@ fn without_files_the_tool_is_that_of_the_application() {
 }
 
 #[test]
+fn a_name_with_a_slash_does_not_lead_elsewhere() {
+    let mut tree = SourceTree::default();
+    tree.insert_bytes("apps/x.yaml", *b"kustomize: {namePrefix: a}").unwrap();
+    let mut reader = Reader::new(&tree, LoadRestrictor::RootOnly);
+    let error = effective_tool(&mut reader, "apps", "a/../x", &Tool::Detect).unwrap_err();
+    assert!(error.to_string().contains("no slash"), "{error}");
+}
+
+#[test]
+fn overrides_without_an_application_are_told_of() {
+    let mut tree = SourceTree::default();
+    let told =
+        |tree: &SourceTree| unused(&Reader::new(tree, LoadRestrictor::RootOnly), "apps").unwrap();
+    assert_eq!(told(&tree), None);
+    tree.insert_bytes("apps/.argocd-source.yaml", *b"a: b").unwrap();
+    let warning = told(&tree).unwrap();
+    assert_eq!(warning.path, "apps/.argocd-source.yaml");
+}
+
+#[test]
 fn the_file_of_the_application_comes_last_and_lists_are_replaced() {
     let given = Tool::Kustomize(KustomizeOptions {
         images: texts(&["a:1"]),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{directive, maps, settle};
+use super::{Clash, directive, maps, settle};
 use crate::kustomize::merge_keys::Schema;
 
 /// Items for which it is worked out which of them a key left out stands for: the effort grows with
@@ -23,14 +23,14 @@ pub(super) fn merge(
     patch: &[Value],
     keys: &[&str],
     items: Schema<'_>,
-) -> bool {
+) -> Result<bool, Clash> {
     let (what, patch) = split(patch);
     match what {
-        Some("delete") => return false,
+        Some("delete") => return Ok(false),
         Some("replace") => *target = adopt_all(&patch, keys, items),
-        _ => merge_items(target, &patch, keys, items),
+        _ => merge_items(target, &patch, keys, items)?,
     }
-    true
+    Ok(true)
 }
 
 /// What a patch gives where there is no list to merge it into.
@@ -51,26 +51,38 @@ fn split(patch: &[Value]) -> (Option<&str>, Vec<&Value>) {
 
 fn adopt_all(patch: &[&Value], keys: &[&str], items: Schema<'_>) -> Vec<Value> {
     let mut new: Vec<Value> = patch.iter().filter_map(|item| adopt_item(item, items)).collect();
-    merge_items(&mut new, &[], keys, items);
+    unite_all(&mut new, keys, items);
     new
+}
+
+/// Makes one of the items of one key.
+pub(super) fn unite_all(list: &mut Vec<Value>, keys: &[&str], items: Schema<'_>) {
+    let united = merge_items(list, &[], keys, items);
+    debug_assert!(united.is_ok(), "no patch is there to clash with");
 }
 
 fn adopt_item(item: &Value, items: Schema<'_>) -> Option<Value> {
     super::adopt(item, items).filter(|new| !is_empty(new))
 }
 
-fn merge_items(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema<'_>) {
+fn merge_items(
+    target: &mut Vec<Value>,
+    patch: &[&Value],
+    keys: &[&str],
+    items: Schema<'_>,
+) -> Result<(), Clash> {
     if keys.is_empty() {
-        return equal(target, patch);
+        equal(target, patch);
+        return Ok(());
     }
     let all = || patch.iter().copied().chain(&*target);
     let used: Vec<&str> =
         keys.iter().copied().filter(|key| all().any(|item| has(item, key))).collect();
     let is_complete = all().all(|item| used.iter().all(|key| has(item, key)));
     if is_complete || used.len() < 2 || all().count() > LENIENT_ITEMS_MAX {
-        keyed(target, patch, &used, items);
+        keyed(target, patch, &used, items)
     } else {
-        lenient(target, patch, &used, items);
+        lenient(target, patch, &used, items)
     }
 }
 
@@ -99,7 +111,12 @@ fn equal(target: &mut Vec<Value>, patch: &[&Value]) {
 }
 
 /// Merges items that have all of their keys. Those that have none stand for themselves.
-fn keyed(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema<'_>) {
+fn keyed(
+    target: &mut Vec<Value>,
+    patch: &[&Value],
+    keys: &[&str],
+    items: Schema<'_>,
+) -> Result<(), Clash> {
     let is_keyed = |key: &Key| key.iter().any(|text| !text.is_empty());
     let mut slots: Vec<Option<Value>> = target.drain(..).map(Some).collect();
     let mut places: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
@@ -127,7 +144,7 @@ fn keyed(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema
             Some("replace") => {}
             _ => {
                 let slot = there.first().and_then(|place| slots.get_mut(*place)?.as_mut());
-                merge_item(slot, change, items);
+                merge_item(slot, change, items)?;
             }
         }
         if keys.len() == 1 {
@@ -137,6 +154,7 @@ fn keyed(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema
     unite(&mut slots, &places, keys.len() == 1);
     slots.iter_mut().flatten().for_each(|item| settle(item, items));
     target.extend(first.into_iter().chain(slots.into_iter().flatten()));
+    Ok(())
 }
 
 fn take(slots: &mut [Option<Value>], place: usize) -> Option<Value> {
@@ -147,9 +165,10 @@ fn is_empty(value: &Value) -> bool {
     value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
-fn merge_item(item: Option<&mut Value>, change: &Value, items: Schema<'_>) {
-    if let (Some(Value::Object(item)), Value::Object(changes)) = (item, change) {
-        maps(item, changes, items);
+fn merge_item(item: Option<&mut Value>, change: &Value, items: Schema<'_>) -> Result<(), Clash> {
+    match (item, change) {
+        (Some(Value::Object(item)), Value::Object(changes)) => maps(item, changes, items),
+        _ => Ok(()),
     }
 }
 
@@ -166,7 +185,12 @@ fn unite(slots: &mut [Option<Value>], places: &BTreeMap<Key, Vec<usize>>, at_fir
 
 /// Merges items of which some leave out a key. One that does stands for another that agrees in the
 /// rest, in a way that loses what is ambiguous: that is how kustomize has it.
-fn lenient(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Schema<'_>) {
+fn lenient(
+    target: &mut Vec<Value>,
+    patch: &[&Value],
+    keys: &[&str],
+    items: Schema<'_>,
+) -> Result<(), Clash> {
     let mut all: Vec<Key> = Vec::new();
     for key in patch.iter().copied().chain(&*target).map(|item| key_of(item, keys)) {
         if !all.contains(&key) {
@@ -188,7 +212,7 @@ fn lenient(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Sche
         let item = match (slot, change) {
             (Some(_), Some(change)) if directive(change) == Some("delete") => None,
             (Some(item), Some(change)) if directive(change) != Some("replace") => {
-                merge_item(Some(&mut *item), change, items);
+                merge_item(Some(&mut *item), change, items)?;
                 Some(item.clone())
             }
             (Some(item), None) => {
@@ -221,6 +245,7 @@ fn lenient(target: &mut Vec<Value>, patch: &[&Value], keys: &[&str], items: Sche
         new.push(item);
     }
     *target = new;
+    Ok(())
 }
 
 /// Whether an item has these keys, with these values where one is given.

@@ -7,7 +7,7 @@ use crate::kustomize::resource::Id;
 fn merged(target: &Value, patch: &Value) -> Value {
     let mut target = target.clone();
     let id = Id::of(&target);
-    assert_eq!(strategic(&mut target, patch, &id, Schemas::BuiltIn), Merged::Kept);
+    assert_eq!(strategic(&mut target, patch, &id, Schemas::BuiltIn).unwrap(), Merged::Kept);
     target
 }
 
@@ -88,6 +88,7 @@ fn null_and_directives_delete_fields() {
     let target = json!({"a": {"x": 1, "y": 2}, "b": 1, "c": null});
     let patch = json!({"a": {"x": null, "z": {"q": null}}, "b": null, "d": {"$patch": "delete"}});
     assert_eq!(custom(&target, &patch), json!({"a": {"y": 2, "z": {}}, "c": null}));
+    let target = json!({"a": {"x": 1}, "b": {"x": 1}, "c": null});
     let patch = json!({"a": {"$patch": "replace", "z": 3}, "b": {"$patch": "delete"}});
     assert_eq!(custom(&target, &patch), json!({"a": {"z": 3}, "c": null}));
 }
@@ -97,7 +98,7 @@ fn a_patch_deletes_the_whole_object() {
     let mut target = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}});
     let id = Id::of(&target);
     assert_eq!(
-        strategic(&mut target, &json!({"$patch": "delete"}), &id, Schemas::BuiltIn),
+        strategic(&mut target, &json!({"$patch": "delete"}), &id, Schemas::BuiltIn).unwrap(),
         Merged::Deleted
     );
 }
@@ -125,4 +126,20 @@ fn lists_of_scalars_are_united_and_the_last_of_namesakes_counts() {
     let twice = containers(json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]));
     let once = containers(json!([{"name": "A", "value": "2"}]));
     assert_eq!(list("containers", &twice, &json!([{"name": "a"}])), once);
+}
+
+#[test]
+fn a_patch_of_another_kind_than_the_field_is_refused() {
+    let values = [json!("a"), json!(1), json!({}), json!([])];
+    let class = |value: &Value| (value.is_array(), value.is_object());
+    for (there, patch) in values.iter().flat_map(|one| values.iter().map(move |other| (one, other)))
+    {
+        let mut target = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"a": there}});
+        let id = Id::of(&target);
+        let merged = strategic(&mut target, &json!({"spec": {"a": patch}}), &id, Schemas::BuiltIn);
+        assert_eq!(merged.is_ok(), class(there) == class(patch), "{there} and {patch}");
+        if let Err(clash) = merged {
+            assert!(clash.to_string().starts_with("spec/a: the patch has"), "{clash}");
+        }
+    }
 }
