@@ -68,9 +68,11 @@ mod transformer;
 mod value_add;
 mod variables;
 
+use std::collections::BTreeSet;
+
 use fyr_model::source_tree::join;
 use fyr_model::{BuildEnvironment, KustomizeOptions, Object};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::file::FILE_NAMES;
 use self::gather::{Build, Gathered};
@@ -78,6 +80,7 @@ use self::order::Order;
 use self::origin::BuildMetadata;
 use self::resource::Resource;
 use crate::reader::Reader;
+use crate::yaml::Blank;
 use crate::{RenderError, overrides};
 
 /// Keeps an object out of the result.
@@ -161,20 +164,32 @@ fn is_local(resource: &Resource) -> bool {
 /// written, but it does not know where the items of a list are objects.
 fn annotations_to_text(resource: &mut Resource) {
     let Resource { value, blanks, .. } = resource;
-    let is_blank = |key: &str| {
-        let way = ["metadata", "annotations", key];
-        blanks.iter().any(|blank| blank.iter().map(String::as_str).eq(way))
-    };
     let annotations = value
         .get_mut("metadata")
         .and_then(|metadata| metadata.get_mut("annotations")?.as_object_mut());
-    for (key, value) in annotations.into_iter().flatten() {
-        *value = match &*value {
+    if let Some(annotations) = annotations.filter(|map| !map.values().all(Value::is_string)) {
+        texts(annotations, &blanks_of(blanks, "annotations"));
+    }
+}
+
+/// The entries of a field of `metadata` that were read without a value.
+fn blanks_of<'b>(blanks: &'b [Blank], field: &str) -> BTreeSet<&'b str> {
+    let keys = blanks.iter().filter_map(|blank| match &blank[..] {
+        [top, of, key] if top == "metadata" && of == field => Some(key.as_str()),
+        _ => None,
+    });
+    keys.collect()
+}
+
+/// Makes every value a text: `null` too, unless it is nothing at all.
+fn texts(map: &mut Map<String, Value>, blanks: &BTreeSet<&str>) {
+    for (key, value) in map {
+        *value = Value::from(match &*value {
             Value::String(_) => continue,
-            Value::Null if is_blank(key) => Value::from(""),
-            Value::Array(_) | Value::Object(_) => Value::from(""),
-            other => Value::from(other.to_string()),
-        };
+            Value::Array(_) | Value::Object(_) => String::new(),
+            Value::Null if blanks.contains(key.as_str()) => String::new(),
+            value => value.to_string(),
+        });
     }
 }
 

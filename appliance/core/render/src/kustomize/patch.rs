@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::annotations_to_text;
 use super::file::{Patch, Selector};
 use super::json_patch;
 use super::merge::{Merged, remove_blanks, strategic as merge};
@@ -10,6 +9,7 @@ use super::merge_keys::Schemas;
 use super::resource::{Id, Resource, mapping};
 use super::selector::Matcher;
 use super::transform::unique;
+use super::{annotations_to_text, blanks_of, texts};
 use crate::RenderError;
 use crate::reader::Reader;
 use crate::yaml::{Budget, Dialect, Document, Size};
@@ -198,16 +198,7 @@ fn as_object(Document { value, blanks, .. }: &mut Document, fields: &[&str]) {
             Some(Value::Null) => drop(metadata.remove(*field)),
             Some(Value::Object(given)) if given.is_empty() => drop(metadata.remove(*field)),
             Some(Value::Object(given)) if !given.contains_key("$patch") => {
-                for (key, value) in given {
-                    let way = ["metadata", field, key];
-                    let is_blank = blanks.iter().any(|blank| blank.iter().eq(way));
-                    *value = Value::from(match &*value {
-                        Value::String(_) => continue,
-                        Value::Array(_) | Value::Object(_) => String::new(),
-                        Value::Null if is_blank => String::new(),
-                        value => value.to_string(),
-                    });
-                }
+                texts(given, &blanks_of(blanks, field));
             }
             _ => {}
         }
