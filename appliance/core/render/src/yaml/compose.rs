@@ -52,6 +52,8 @@ pub(super) fn documents(
     budget: &mut Budget,
 ) -> Result<Vec<Document>, YamlError> {
     let options = granit_parser::options! {
+        // Another crate may ask for them.
+        emit_comments: false,
         // `b` at the end of the file, not `b` and a line feed: what go-yaml reads.
         block_scalar_eof_without_line_feed: true,
     };

@@ -178,3 +178,11 @@ fn fields_without_a_value_are_told_from_null_and_their_ways_count() {
     }
     assert!(error(&long_key).is_limit(), "{:?}", error(&long_key));
 }
+
+/// The parser tells of them if any crate of the build asks for it.
+#[test]
+fn comments_say_nothing() {
+    let text = "# top\na: 1 # end\n# between\nb: [1, # in a list\n  2]\n# last\n";
+    let documents = parse(text.as_bytes(), Dialect::Kubernetes, &mut Budget::default()).unwrap();
+    assert_eq!(documents[0].value, json!({"a": 1, "b": [1, 2]}));
+}

@@ -18,6 +18,7 @@ pub(super) struct Reader<'t> {
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let options = granit_parser::options! {
+            emit_comments: false,
             emit_anchor_events: true,
             block_scalar_eof_without_line_feed: true,
         };
